@@ -7,6 +7,7 @@ const ORDER = [
   "main.ts",
   "mount.ts",
   "dataset",
+  "ledger",
   "start.ts",
   "comparison",
   "views",

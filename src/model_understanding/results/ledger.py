@@ -1,19 +1,16 @@
 """The ledger of a difference: where in the model, and at which token, it arises."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from model_understanding.checks import whole_number
 from model_understanding.errors import NumericalError
-from model_understanding.results.files import csv_text, save_as
 from model_understanding.results.provenance import Provenance
-from model_understanding.results.rendering import Displayed
+from model_understanding.results.rendering import Drawn
 from model_understanding.results.serialization import JsonResult
 from model_understanding.results.target import Target
 from model_understanding.tokens import Tokens, read_only
@@ -44,7 +41,7 @@ class LedgerPlace(JsonResult):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Ledger(Displayed):
+class Ledger(Drawn):
     """How the difference of a target between a text and its reference is distributed over a model.
 
     Each entry is ``⟨multiplier, state of the text − state of the reference⟩``. A row of ``residual`` is a cut
@@ -80,9 +77,6 @@ class Ledger(Displayed):
     >>> ledger.difference, [tuple(place) for place in ledger.strongest(top=1)]
     (1.5, [(0, 1, 1.5)])
     """
-
-    SUFFIXES: ClassVar[tuple[str, ...]] = (".json", ".csv")
-    """The formats that ``save`` writes."""
 
     tokens: Tokens
     reference_tokens: Tokens
@@ -169,27 +163,3 @@ class Ledger(Displayed):
                 )
             )
         return pandas.concat(tables, ignore_index=True)
-
-    def to_csv(self) -> str:
-        """Return the table as CSV; cells that a spreadsheet would run as formulas get a leading tab."""
-        return csv_text(self.to_dataframe())
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the ledger in the format of the file's suffix.
-
-        ``.json`` can be loaded again with ``Ledger.from_json``; ``.csv`` is the table of ``to_dataframe``.
-
-        Args:
-            path: File to write; it is written atomically.
-
-        Returns:
-            The path written.
-
-        Raises:
-            InputError: The suffix is another one, or the file cannot be written.
-        """
-        return save_as(path, self.SUFFIXES, self._bytes)
-
-    def _bytes(self, suffix: str) -> bytes:
-        text = f"{self.to_json(indent=1)}\n" if suffix == ".json" else self.to_csv()
-        return text.encode("utf-8", "backslashreplace")

@@ -107,7 +107,7 @@ class Drawn(Rendered, abstract=True):
         Args:
             ax: Axes to draw into; by default a new pyplot figure that grows with the text.
             **options: Options of ``plot_saliency`` for an attribution, of ``plot_attention`` for an attention
-                map: ``level="word"``, ``theme="dark"`` and so on.
+                map, of ``plot_ledger`` for a ledger: ``level="word"``, ``theme="dark"`` and so on.
 
         Returns:
             The axes.
@@ -127,8 +127,10 @@ class Drawn(Rendered, abstract=True):
         Raises:
             InputError: The file does not exist or holds something else.
         """
-        source = Path(path).expanduser()
-        with reading(f"an {cls.__name__}", source, f"{cls.__name__}.save('x.json')"):
+        source, name = Path(path).expanduser(), cls.__name__
+        with reading(
+            f"{'an' if name[0] in 'AEIOU' else 'a'} {name}", source, f"{cls.__name__}.save('x.json')"
+        ):
             return cls.from_json(source.read_text(encoding="utf-8"))
 
 

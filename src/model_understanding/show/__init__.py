@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Attribution,
         DatasetComparison,
         DatasetSummary,
+        Ledger,
         Report,
         TokenLinks,
     )
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
     from model_understanding.show.views.summary import Result
 
     Drawable = (
-        Report | Comparison | Attribution | AttentionMap | TokenLinks | DatasetSummary | DatasetComparison
+        Report
+        | Comparison
+        | Attribution
+        | AttentionMap
+        | TokenLinks
+        | Ledger
+        | DatasetSummary
+        | DatasetComparison
     )
 
 
@@ -31,8 +39,8 @@ def render(result: "Drawable", suffix: str) -> bytes:
     """Return a result as the content of a file.
 
     Args:
-        result: A report, a comparison, an attribution, an attention map, links, or the summary or comparison
-            of data sets, which have no figures.
+        result: A report, a comparison, an attribution, an attention map, links, a ledger, or the summary or
+            comparison of data sets, which have no figures.
         suffix: ``.html``, ``.png``, ``.svg`` or ``.pdf``.
     """
     from model_understanding.results import (
@@ -65,14 +73,23 @@ def render_reports(entries: "Sequence[Entry]") -> str:
     return reports_page(entries)
 
 
-def plot(result: "Attribution | AttentionMap", ax: "Axes | None", options: dict[str, Any]) -> "Axes":
-    """Draw an attribution or an attention map with matplotlib."""
-    from model_understanding.results import AttentionMap
+def plot(result: "Attribution | AttentionMap | Ledger", ax: "Axes | None", options: dict[str, Any]) -> "Axes":
+    """Draw an attribution, an attention map or a ledger with matplotlib."""
+    from model_understanding.results import AttentionMap, Ledger
+    from model_understanding.show.figures.ledger import ledger_axes
+    from model_understanding.show.figures.options import PlotOptions
     from model_understanding.show.figures.report import attention_axes, saliency_axes
 
-    if isinstance(result, AttentionMap):
-        return attention_axes(result, ax, **options)
-    return saliency_axes(result, ax, **options)
+    names = PlotOptions.__slots__
+    own = PlotOptions(**{name: value for name, value in options.items() if name in names})
+    options = {name: value for name, value in options.items() if name not in names}
+    match result:
+        case Ledger():
+            return ledger_axes(result, ax, options=own, **options)
+        case AttentionMap():
+            return attention_axes(result, ax, options=own, **options)
+        case _:
+            return saliency_axes(result, ax, options=own, **options)
 
 
 def summary_lines(result: "Result") -> tuple[str, ...]:

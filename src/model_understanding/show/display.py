@@ -146,7 +146,7 @@ def _html(result: Result) -> str:
     is_part = isinstance(result, Attribution | AttentionMap | LogitLens | QueryKey | TokenLinks)
     if is_part and not _is_empty(result):
         result = Report.of(result)
-    if isinstance(result, Report | Comparison | DatasetSummary | DatasetComparison):
+    if isinstance(result, Report | Comparison | Ledger | DatasetSummary | DatasetComparison):
         return html_fragment(result, NOTEBOOK_BYTES)
     from model_understanding.show.page.cards import card_fragment
 
@@ -168,6 +168,8 @@ def _has_figure(result: Result) -> bool:
         length = max(len(result.queries), len(result.keys))
     elif isinstance(result, Attribution):
         length = len(result.tokens)
+    elif isinstance(result, Ledger):
+        return len(result.tokens) <= MAX_FIGURE_TOKENS
     else:
         return False
     return not _is_empty(result) and length <= MAX_FIGURE_TOKENS

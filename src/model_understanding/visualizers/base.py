@@ -17,7 +17,7 @@ from model_understanding.evaluation.run import assess
 from model_understanding.loading import LoadingOptions, load
 from model_understanding.model.guard import explanation
 from model_understanding.passes.runner import Runner
-from model_understanding.results import AttentionMap, Attribution, LogitLens, QueryKey
+from model_understanding.results import AttentionMap, Attribution, Ledger, LogitLens, QueryKey
 from model_understanding.text.encoding import Encoding
 from model_understanding.visualizers.plotting import PlotsSaliency
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from model_understanding.results.attention_sinks import SinkMode
     from model_understanding.show.figures.attention import View
+    from model_understanding.show.figures.ledger import Kind as LedgerKind
     from model_understanding.show.shared.colors import Theme
     from model_understanding.tokens import Level
 
@@ -265,6 +266,52 @@ class Visualizer(PlotsSaliency):
 
         options = PlotOptions(title=title, vmin=vmin, vmax=vmax, cmap=cmap, annot=annot, fmt=fmt, cbar=cbar)
         return query_key_axes(query_key, ax, theme=theme, figsize=figsize, options=options)
+
+    @names_arguments
+    def plot_ledger(
+        self,
+        ledger: Ledger,
+        *,
+        ax: "Axes | None" = None,
+        kind: "LedgerKind" = "residual",
+        theme: "Theme" = "light",
+        title: str | None = None,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        cmap: Any = None,
+        annot: Any = None,
+        fmt: str | None = None,
+        cbar: bool | None = None,
+        figsize: tuple[float, float] | None = None,
+    ) -> "Axes":
+        """Draw where in the model a difference arises: layers × tokens, or layers × heads.
+
+        Args:
+            ledger: What ``compute_ledger`` returned.
+            ax: Axes to draw into; the plot stays inside their place. A new figure if left out.
+            kind: ``residual``, the hidden states that enter each block; ``attention`` or ``mlp``, what these
+                add to them; ``heads``, what each head adds.
+            theme: ``light`` or ``dark``.
+            title: The title; empty for none. By default it names what is drawn.
+            vmin: Value at the start of the color scale.
+            vmax: Value at the end of the color scale; with the same limits several plots are on one scale.
+            cmap: Colors of the scale: a name, a matplotlib colormap, or a list of colors.
+            annot: Whether values are written into the cells, or the texts to write, one per cell.
+            fmt: Format of the written values, for example ``.2f``.
+            cbar: Whether there is a color bar; by default where there is room for it.
+            figsize: Width and height of the new figure in inches; by default it grows with the text.
+
+        Returns:
+            The axes.
+
+        Raises:
+            InputError: There is no such kind, theme or argument, or no difference to draw.
+        """
+        from model_understanding.show.figures.ledger import ledger_axes
+        from model_understanding.show.figures.options import PlotOptions
+
+        options = PlotOptions(title=title, vmin=vmin, vmax=vmax, cmap=cmap, annot=annot, fmt=fmt, cbar=cbar)
+        return ledger_axes(ledger, ax, kind=kind, theme=theme, figsize=figsize, options=options)
 
     def _open(self, name_or_model: Any, model: Any, tokenizer: Any, options: LoadingOptions) -> None:
         """Load the model, and check that it can be explained."""

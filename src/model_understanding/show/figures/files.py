@@ -1,13 +1,16 @@
 """Results as the content of a figure's file."""
 
 from model_understanding.comparison import Comparison
-from model_understanding.results import AttentionMap, Attribution, Report, TokenLinks
+from model_understanding.results import AttentionMap, Attribution, Ledger, Report, TokenLinks
 from model_understanding.show.figures.attention import attention_figure
 from model_understanding.show.figures.comparison import comparison_figure
+from model_understanding.show.figures.ledger import ledger_figure
 from model_understanding.show.figures.report import figure_bytes, report_figure
 
 
-def figure_file(result: Report | Comparison | Attribution | AttentionMap | TokenLinks, format: str) -> bytes:
+def figure_file(
+    result: Report | Comparison | Attribution | AttentionMap | TokenLinks | Ledger, format: str
+) -> bytes:
     """Return the figure of a result as the content of a file.
 
     Args:
@@ -17,6 +20,8 @@ def figure_file(result: Report | Comparison | Attribution | AttentionMap | Token
     match result:
         case Comparison():
             figure = comparison_figure(result)
+        case Ledger():
+            figure = ledger_figure(result)
         case AttentionMap():
             figure = attention_figure(result)
         case Attribution() | TokenLinks():

@@ -181,7 +181,13 @@ def heatmap_axes(
     return draw_plot(lambda room: heatmap_panel(grid, colors, make_header, room), colors, ax, figsize)
 
 
-def heatmap_panel(grid: Grid, colors: Palette, make_header: HeaderMaker, room: Room | None = None) -> Panel:
+def heatmap_panel(
+    grid: Grid,
+    colors: Palette,
+    make_header: HeaderMaker,
+    room: Room | None = None,
+    header_width: float = _HEADER_WIDTH,
+) -> Panel:
     """Plan a heatmap whose cells are large enough for their labels.
 
     Args:
@@ -189,6 +195,7 @@ def heatmap_panel(grid: Grid, colors: Palette, make_header: HeaderMaker, room: R
         colors: The theme's colors.
         make_header: Returns the header for a width and an indent in inches.
         room: The place of a user's axes; cells and labels are made to fit it.
+        header_width: Least width of the header in inches, where the panel has a place of its own.
 
     Returns:
         The panel.
@@ -207,7 +214,7 @@ def heatmap_panel(grid: Grid, colors: Palette, make_header: HeaderMaker, room: R
     size = _label_size(min(cell, cell_width))
     left = max(text_width(label, size) for label in grid.rows) + (0.42 if longest <= _MAX_LABELED else 0.6)
     labels = 0.2 if upright else max(text_width(label, size) for label in grid.columns) + 0.1
-    total = max(left + width + (_BAR_ROOM if has_bar else 0.05), _HEADER_WIDTH)
+    total = max(left + width + (_BAR_ROOM if has_bar else 0.05), header_width)
     header = make_header(total, -left)
 
     def draw(axes: "Axes") -> None:

@@ -131,11 +131,38 @@ def draw_panels(
         raise InputError(
             "The report has no attribution and no attention map.", hint="Save it as .json or .html instead."
         )
+    return draw_rows([[panel] for panel in panels], figure, theme=theme, heading=heading)
+
+
+def draw_rows(
+    rows: "Sequence[Sequence[Panel]]",
+    figure: Figure,
+    *,
+    theme: Theme,
+    heading: tuple[str, str] | None = None,
+) -> Figure:
+    """Draw rows of panels below each other into a figure, which is resized to fit them.
+
+    Args:
+        rows: The panels of each row, from left to right.
+        figure: An empty figure.
+        theme: ``light`` or ``dark``.
+        heading: A line at the top of the figure, and a smaller line below it.
+
+    Returns:
+        The figure.
+    """
     colors = palette(theme)
-    width = max(panel.full_width for panel in panels) + 2 * EDGE
+    widths = [sum(panel.full_width for panel in row) + _GAP * (len(row) - 1) for row in rows]
+    tops = [max(panel.top for panel in row) for row in rows]
+    heights = [
+        row_top + max(panel.height + panel.bottom for panel in row)
+        for row_top, row in zip(tops, rows, strict=True)
+    ]
+    width = max(widths) + 2 * EDGE
     lines = _heading_lines(heading, width - 2 * EDGE)
     top = EDGE + (sum(advance for *_, advance in lines) + _HEADING_GAP if lines else 0.0)
-    height = top + sum(panel.full_height for panel in panels) + _GAP * (len(panels) - 1) + EDGE
+    height = top + sum(heights) + _GAP * (len(rows) - 1) + EDGE
     figure.set_size_inches(width, height)
     figure.set_facecolor(colors.background)
     down = EDGE
@@ -144,9 +171,12 @@ def draw_panels(
         position = (EDGE / width, 1 - down / height)
         figure.text(*position, text, fontsize=size, color=color, va="top", **text_style(text))
         down += advance
-    for panel in panels:
-        panel.draw(add_panel_axes(figure, panel, EDGE, top))
-        top += panel.full_height + _GAP
+    for row, row_top, row_height in zip(rows, tops, heights, strict=True):
+        left = EDGE
+        for panel in row:  # side by side, their axes begin at one height
+            panel.draw(add_panel_axes(figure, panel, left, top + row_top - panel.top))
+            left += panel.full_width + _GAP
+        top += row_height + _GAP
     return figure
 
 

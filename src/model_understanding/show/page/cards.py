@@ -15,7 +15,6 @@ from model_understanding.results import (
     Evaluation,
     Failure,
     HeadScores,
-    Ledger,
     ModelDiff,
     Prediction,
     PseudoLikelihood,
@@ -35,7 +34,6 @@ from model_understanding.show.shared.words import (
 from model_understanding.show.views.answer_map import answer_map_view
 from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.heads import scored_heads
-from model_understanding.show.views.ledger import ledger_view
 from model_understanding.show.views.likelihood import LikelihoodView, compared_likelihoods, likelihood_view
 from model_understanding.show.views.model_diff import DiffRow, model_diff_view
 from model_understanding.show.views.summary import Result, summary_lines
@@ -118,8 +116,6 @@ def _card(result: Result) -> Card:
             return _of_assessments(result)
         case HeadScores():
             return _of_heads(result)
-        case Ledger():
-            return _of_ledger(result)
         case ModelDiff():
             return _of_model_diff(result)
         case AnswerMap():
@@ -210,26 +206,6 @@ def _of_assessments(summary: AssessmentSummary) -> Card:
             Table(columns=("verdict", "texts", "share"), rows=verdicts),
             *([Table(columns=columns, rows=_once(means))] if means else []),
         ),
-    )
-
-
-def _of_ledger(ledger: Ledger) -> Card:
-    view = ledger_view(ledger)
-    lists = (*view.parts, *((("attention heads (all tokens)", view.heads),) if view.heads else ()))
-    tables = tuple(
-        Table(
-            columns=(name, "contribution", "share"),
-            rows=tuple(Row(cells=(row.place, row.value, row.share)) for row in rows),
-        )
-        for name, rows in lists
-        if rows
-    )
-    return Card(
-        title=" ".join(view.answer),
-        texts=(view.headline, *view.texts),
-        facts=" · ".join(view.facts),
-        tables=tables,
-        cautions=cautions_of(ledger),
     )
 
 

@@ -1,4 +1,4 @@
-"""The HTML document of a report, a comparison, or the summary of a data set."""
+"""The HTML document of a report, a comparison, a ledger, or the summary of a data set."""
 
 import base64
 import hashlib
@@ -10,13 +10,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from model_understanding.comparison import Comparison
-from model_understanding.results import DatasetComparison, DatasetSummary, Report
+from model_understanding.results import DatasetComparison, DatasetSummary, Ledger, Report
 from model_understanding.show.page.comparison_content import comparison_content
 from model_understanding.show.page.css import ROOT, palette_css
 from model_understanding.show.page.dataset_content import compared_datasets_content, dataset_content
+from model_understanding.show.page.ledger_content import ledger_content
 from model_understanding.show.page.report_content import report_content
 from model_understanding.show.payload.comparison import comparison_json
 from model_understanding.show.payload.dataset_summary import compared_datasets_json, dataset_json
+from model_understanding.show.payload.ledger import ledger_json
 from model_understanding.show.payload.report import payload_json
 from model_understanding.tokens import visible_text
 
@@ -45,7 +47,7 @@ def policy(script: str) -> str:
 
 @lru_cache
 def page_script(name: str = "report") -> str:
-    """Return a script of the pages: that of reports, or of ``dataset``."""
+    """Return a script of the pages: that of reports, of ``dataset`` or of ``ledger``."""
     return static_text(f"{name}.js").strip()
 
 
@@ -119,14 +121,14 @@ def exact_size(size: int) -> str:
     return f"{size / 1e3:.0f} kB ({exact})" if size < 1_000_000 else f"{size / 1e6:.2f} MB ({exact})"
 
 
-Shown = Report | Comparison | DatasetSummary | DatasetComparison
+Shown = Report | Comparison | Ledger | DatasetSummary | DatasetComparison
 
 
 def html_page(result: Shown) -> str:
     """Return a result as a self-contained HTML document; the document is reproducible.
 
     Args:
-        result: A report, a comparison, or the summary or comparison of data sets.
+        result: A report, a comparison, a ledger, or the summary or comparison of data sets.
 
     Returns:
         A document whose content security policy allows only its own script and style sheet, and no network
@@ -175,6 +177,9 @@ def _values(result: Shown, attention_bytes: int | None = None) -> dict[str, Any]
     match result:
         case Comparison():
             template, payload, content = "comparison", comparison_json(result), comparison_content(result)
+        case Ledger():
+            template, payload, content = "ledger", ledger_json(result), ledger_content(result)
+            script = "ledger"
         case DatasetSummary():
             template, payload, content = "dataset", dataset_json(result), dataset_content(result)
             script = "dataset"

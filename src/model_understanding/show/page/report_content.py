@@ -143,7 +143,7 @@ def report_content(report: Report) -> dict[str, Any]:
         "query_keys": [_query_key(query_key) for query_key in report.query_keys],
         "tested": tested_rows(report.evaluations),
         "notes": READING_NOTES,
-        "provenance": provenance_rows(report),
+        "provenance": provenance_rows(report.provenance),
     }
 
 

@@ -93,7 +93,9 @@ def report_payload(report: Report, attention_bytes: int | None = None) -> dict[s
         "neurons": neurons,
         "cautions": list(cautions_of(report)),
         "notes": list(READING_NOTES),
-        "provenance": [{"name": name, "value": printable(value)} for name, value in provenance_rows(report)],
+        "provenance": [
+            {"name": name, "value": printable(value)} for name, value in provenance_rows(report.provenance)
+        ],
         "omitted": list(dict.fromkeys(omitted)),
         "palette": encoded_palette(),
     }

@@ -183,7 +183,7 @@ def _code(
     return _pieces(
         (
             f"from model_understanding import {imported}\n\n",
-            f"visualizer = {visualizer}({_model_argument(report.provenance)}{options})\n",
+            f"visualizer = {visualizer}({model_argument(report.provenance)}{options})\n",
             f"{result} = visualizer.{method}(\n    {text}",
             *keywords,
             f",\n){comment}\n",
@@ -194,7 +194,7 @@ def _code(
     )
 
 
-def _model_argument(provenance: Provenance) -> str:
+def model_argument(provenance: Provenance) -> str:
     """Return what a visualizer is built from: a Hub ID, or a path or model for the reader to fill in."""
     if provenance.is_local:
         return ascii(f"path/to/{provenance.model}")

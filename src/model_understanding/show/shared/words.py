@@ -130,9 +130,8 @@ def model_name(provenance: Provenance) -> str:
     return "" if provenance.model == "unknown" else printable(provenance.model, 80)
 
 
-def provenance_rows(report: Report) -> list[tuple[str, str]]:
-    """Return the known provenance of a report, as names and values."""
-    provenance = report.provenance
+def provenance_rows(provenance: Provenance) -> list[tuple[str, str]]:
+    """Return what is known of the origin of a result, as names and values."""
     rows = [
         ("model", provenance.model),
         ("revision", provenance.revision),

@@ -8,7 +8,8 @@ from rich.text import Text
 from model_understanding.results import Ledger
 from model_understanding.show.shared.words import cautions_of
 from model_understanding.show.terminal.report import plain_table, print_cautions
-from model_understanding.show.views.ledger import LedgerRow, ledger_view
+from model_understanding.show.views.difference_map import DifferenceMap
+from model_understanding.show.views.ledger import ledger_view
 
 
 def print_ledger(ledger: Ledger, console: Console | None = None, top: int = 8) -> None:
@@ -27,21 +28,19 @@ def print_ledger(ledger: Ledger, console: Console | None = None, top: int = 8) -
     console.print()
     for line in (view.headline, *view.texts):
         console.print(Text(line, style="dim"))
-    heads = (("attention heads (all tokens)", view.heads),) if view.heads else ()
-    for name, rows in (*view.parts, *heads):
-        if rows:
-            console.print(Padding(_table(name, rows), (1, 2, 0, 2)))
+    for shown in view.maps:
+        console.print(Padding(_table(shown), (1, 2, 0, 2)))
     if view.facts:
         console.print()
     for fact in view.facts:
         console.print(Text(fact, style="dim italic"))
 
 
-def _table(name: str, rows: tuple[LedgerRow, ...]) -> Table:
+def _table(shown: DifferenceMap) -> Table:
     table = plain_table()
-    table.add_column(name, overflow="fold", min_width=24)
+    table.add_column(shown.name, overflow="fold", min_width=24)
     table.add_column("contribution", justify="right")
     table.add_column("share", justify="right")
-    for row in rows:
-        table.add_row(Text(row.place), Text(row.value), Text(row.share, style="bold"))
+    for cell in shown.ranked:
+        table.add_row(Text(cell.place), Text(cell.value), Text(cell.share, style="bold"))
     return table

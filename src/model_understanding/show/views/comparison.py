@@ -173,7 +173,9 @@ def omitted_parts(comparison: Comparison) -> int:
 
 def provenance_pairs(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
     """Yield the provenance of both reports: name, first value, second value."""
-    first, second = (dict(provenance_rows(report)) for report in (comparison.first, comparison.second))
+    first, second = (
+        dict(provenance_rows(report.provenance)) for report in (comparison.first, comparison.second)
+    )
     for name in dict.fromkeys([*first, *second]):
         yield name, first.get(name, "–"), second.get(name, "–")
 

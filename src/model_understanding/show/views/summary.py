@@ -309,9 +309,9 @@ def _of_ledger(ledger: Ledger) -> Iterator[str]:
     yield from view.answer
     yield view.headline
     yield " · ".join(view.texts)
-    for name, rows in view.parts:
-        if rows:
-            yield f"{name}: " + ", ".join(f"{row.place}: {row.share}" for row in rows)
+    for shown in view.maps:
+        if shown.key != "heads":
+            yield f"{shown.name}: " + ", ".join(f"{cell.place}: {cell.share}" for cell in shown.ranked)
     yield from view.facts
     yield from _warnings(ledger)
 

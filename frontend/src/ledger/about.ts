@@ -1,0 +1,53 @@
+/** How exact a ledger is, how it is computed again, and how to read it. */
+
+import type { LedgerPayload } from "../data/payload.generated";
+import { copy } from "../ui/clipboard";
+import { type Child, h } from "../ui/dom";
+import { bdi, button, list, note, table } from "../ui/parts";
+import type { PageContext } from "./state";
+
+export function gapsView({ gap, gaps }: LedgerPayload): Child[] {
+  const lines = gaps.map(({ name, sum, gap: part }) =>
+    h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, sum), h("td", {}, part)),
+  );
+  return [
+    note(`${gap[0].toUpperCase()}${gap.slice(1)}: what a cut leaves of the difference, as a share of it.`),
+    h("div", { class: "scroll" }, table(["cut", "sum", "gap"], h("tbody", {}, ...lines), "pairs")),
+  ];
+}
+
+export function codeView({ payload, say }: PageContext): Child[] {
+  const part = (name: string, code: string) =>
+    h(
+      "div",
+      { class: "code-part" },
+      h("h3", {}, name),
+      h("pre", { tabindex: 0, "aria-label": name }, h("code", {}, code)),
+      button("Copy", async () => {
+        await copy(code);
+        say(`Copied as ${name.toLowerCase()}`);
+      }),
+    );
+  return [
+    payload.command && part("Command", payload.command),
+    payload.python && part("Python", payload.python),
+  ];
+}
+
+export function aboutView({ howToRead, provenance }: LedgerPayload, size = ""): Child[] {
+  return [
+    h(
+      "div",
+      { class: "about" },
+      list(howToRead),
+      h("h3", {}, "Provenance"),
+      h(
+        "dl",
+        { class: "provenance" },
+        ...provenance.map(({ name, value }) => h("div", {}, h("dt", {}, name), h("dd", {}, bdi(value)))),
+      ),
+      size && h("p", { class: "note", "data-role": "page-size" }, `Page size: ${size}.`),
+      note("Made with model-understanding. This page loads nothing from the network."),
+    ),
+  ];
+}

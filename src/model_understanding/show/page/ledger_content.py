@@ -1,0 +1,62 @@
+"""The content of a ledger's page without scripts: strings and numbers, which the template escapes."""
+
+from typing import Any
+
+from model_understanding.results import Ledger
+from model_understanding.show.page.blocks import Bar, Paragraph, Word, bar
+from model_understanding.show.shared.words import cautions_of, printable, provenance_rows
+from model_understanding.show.views.difference_map import DifferenceMap
+from model_understanding.show.views.ledger import (
+    HOW_TO_READ,
+    LISTED,
+    PAGE_NOTE,
+    ComparedText,
+    gap_words,
+    ledger_view,
+    origin,
+)
+
+_DIFFERS = "font-weight:600;border-bottom:2px solid"
+
+
+def ledger_content(ledger: Ledger) -> dict[str, Any]:
+    """Return the values of the template of a ledger.
+
+    Args:
+        ledger: The ledger.
+
+    Returns:
+        Values by name.
+    """
+    view = ledger_view(ledger, LISTED)
+    return {
+        "title": view.answer[0],
+        "origin": origin(ledger),
+        "answer": view.answer,
+        "headline": view.headline,
+        "baseline": view.baseline,
+        "texts": [(text.name, text.value, (_paragraph(text),)) for text in view.compared],
+        "cautions": cautions_of(ledger),
+        "maps": [(shown.name, shown.meaning, _rows(shown)) for shown in view.maps],
+        "gap": gap_words(ledger) if view.maps else "",
+        "gaps": view.gaps,
+        "note": PAGE_NOTE,
+        "notes": HOW_TO_READ,
+        "provenance": [(name, printable(value)) for name, value in provenance_rows(ledger.provenance)],
+    }
+
+
+def _paragraph(text: ComparedText) -> Paragraph:
+    words = [
+        Word(
+            text=run.text,
+            style=_DIFFERS if run.unit is not None and text.units[run.unit][2] else "",
+            is_pill=run.is_pill,
+        )
+        for run in text.runs
+    ]
+    return Paragraph(words=tuple(words), direction=text.direction)
+
+
+def _rows(shown: DifferenceMap) -> list[tuple[str, str, str, Bar]]:
+    return [(cell.place, cell.value, cell.share, bar(cell.strength, signed=True)) for cell in shown.ranked]
