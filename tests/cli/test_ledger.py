@@ -47,18 +47,20 @@ def test_a_text_against_its_baseline(command: Callable, classifier: str) -> None
 
 
 def test_files_by_their_suffix(command: Callable, classifier: str, tmp_path: Path) -> None:
-    paths = [tmp_path / f"ledger.{suffix}" for suffix in ("json", "csv")]
+    paths = [tmp_path / f"ledger.{suffix}" for suffix in ("json", "csv", "html", "png")]
     options = [word for path in paths for word in ("--out", str(path))]
     outcome = command("ledger", classifier, TEXT, "--reference", REFERENCE, *options)
     assert outcome.code == 0
     assert Ledger.from_json(paths[0].read_text()).layers == 3
     assert paths[1].read_text().startswith("part,layer,position,token,reference_token,value")
+    assert "Strongest hidden states" in paths[2].read_text(encoding="utf-8")
+    assert paths[3].read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--out", "x.html"), "Cannot save 'x.html': unknown format .html."),
+        (("--out", "x.txt"), "Cannot save 'x.txt': unknown format .txt."),
         (("--reference", REFERENCE, "--baseline", "mean"), "A reference is given"),
         (("--baseline", "meen"), "meen"),
         (("--target", "goofy", "--reference", REFERENCE), "goofy"),

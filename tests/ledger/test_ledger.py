@@ -259,7 +259,7 @@ def test_a_notebook_and_the_terminal_name_the_same_places(capsys: pytest.Capture
     ledger = _ledger("bert")
     ledger.show()
     layer, token, _ = ledger.strongest("mlp", top=1)[0]
-    place = f"block {layer}, at {ledger.tokens.labels()[token].strip()}"
+    place = f"block {layer}, at “{ledger.tokens.labels()[token].strip()}”"
     for output in (capsys.readouterr().out, ledger._repr_html_(), str(ledger)):
         assert place in output
         assert "it does not predict the effect" in " ".join(output.split())
@@ -341,10 +341,10 @@ def test_a_baseline_is_not_quoted_as_a_text() -> None:
     assert "“its baseline" not in repr(ledger)
 
 
-def test_a_ledger_is_saved_as_json_or_csv(tmp_path: Path) -> None:
+def test_a_ledger_is_saved_by_its_suffix(tmp_path: Path) -> None:
     ledger = _ledger("bert")
     again = Ledger.from_json(ledger.save(tmp_path / "ledger.json").read_text(encoding="utf-8"))
     np.testing.assert_array_equal(again.residual, ledger.residual)
     assert ledger.save(tmp_path / "ledger.csv").read_text(encoding="utf-8").startswith("part,layer,position,")
-    with pytest.raises(InputError, match=r"\.json, \.csv"):
-        ledger.save(tmp_path / "ledger.html")
+    with pytest.raises(InputError, match=r"its suffix is \.txt"):
+        ledger.save(tmp_path / "ledger.txt")

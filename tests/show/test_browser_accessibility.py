@@ -8,6 +8,7 @@ import pytest
 from browsing import ALL, eventually, keep_picture
 from sample_answers import ANSWERS
 from sample_comparisons import found
+from sample_ledgers import LEDGERS
 from sample_lens import with_lens
 from sample_results import classification, generation, heads
 from sample_summaries import SUMMARIES, compared_runs
@@ -50,6 +51,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "data sets": lambda: html_page(compared_runs()),
     "data set without scripts": lambda: without_scripts(html_page(SUMMARIES["classifier"]())),
     "data sets without scripts": lambda: without_scripts(html_page(compared_runs())),
+    "ledger": lambda: html_page(LEDGERS["classifier"]()),
+    "long ledger": lambda: html_page(LEDGERS["long"]()),
+    "ledger without scripts": lambda: without_scripts(html_page(LEDGERS["classifier"]())),
     "tagger without scripts": lambda: without_scripts(html_page(ANSWERS["tagger"]())),
     "similarity without scripts": lambda: without_scripts(html_page(ANSWERS["similarity"]())),
 }
@@ -72,7 +76,7 @@ def test_axe_finds_nothing_in_either_theme(visit, html_of, kind):
 
 @pytest.mark.parametrize(
     "kind",
-    ["classifier", "language model", "comparison", *ANSWERS, *DATA_SETS],
+    ["classifier", "language model", "comparison", "ledger", *ANSWERS, *DATA_SETS],
 )
 def test_nothing_is_wider_than_a_screen_of_320_pixels(visit, html_of, kind):
     opened = visit(html_of(kind))

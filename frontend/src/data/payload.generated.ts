@@ -551,6 +551,112 @@ export interface Evaluation {
   readonly reasons: readonly (string)[];
 }
 
+/** Where in a model a difference arises. */
+export interface LedgerPayload {
+  readonly schema: 1;
+  readonly kind: "ledger";
+  readonly title: string;
+  /** What the page is of, and the model. */
+  readonly origin: string;
+  /** Where the difference arises, in sentences. */
+  readonly answer: readonly (string)[];
+  /** What was compared, and the difference. */
+  readonly headline: string;
+  readonly target: string;
+  readonly difference: number;
+  /** The text, and its reference if that is another text. */
+  readonly texts: readonly (LedgerText)[];
+  /** What a text was compared with if that is no other text; empty otherwise. */
+  readonly baseline: string;
+  readonly axes: readonly (LedgerAxis)[];
+  /** Empty where there is no difference. */
+  readonly maps: readonly (LedgerMap)[];
+  /** How much of the difference the cuts leave unexplained. */
+  readonly gap: string;
+  readonly gaps: readonly (LedgerGap)[];
+  /** What a ledger does not say. */
+  readonly note: string;
+  readonly cautions: readonly (string)[];
+  readonly howToRead: readonly (string)[];
+  readonly provenance: readonly (Named)[];
+  /** Empty where there is no code for it. */
+  readonly python: string;
+  /** Empty where there is none. */
+  readonly command: string;
+  readonly palette: Palettes;
+}
+
+/** One of the texts compared, in parts. */
+export interface LedgerText {
+  readonly name: string;
+  /** The target's value on it. */
+  readonly value: string;
+  readonly direction: "ltr" | "rtl";
+  readonly parts: readonly (LedgerPart)[];
+}
+
+export interface LedgerPart {
+  readonly text: string;
+  /** Its first token; -1 between tokens. */
+  readonly first: number;
+  readonly last: number;
+  readonly differs: boolean;
+  /** Whether it is set apart: a special token or a filler. */
+  readonly isPill: boolean;
+}
+
+/** The columns of a map, C of them. */
+export interface LedgerAxis {
+  /** What stands before a name in a sentence. */
+  readonly word: string;
+  /** What a column is. */
+  readonly noun: string;
+  readonly names: readonly (string)[];
+  readonly labels: readonly (string)[];
+  /** What each is compared with; empty where it is the same. */
+  readonly seconds: readonly (string)[];
+  /** Whether it differs. */
+  readonly marked: readonly (boolean)[];
+  /** Whether it is a special token. */
+  readonly muted: readonly (boolean)[];
+  /** First and last column of each one that is drawn: neighbors with next to nothing are one. */
+  readonly drawn: readonly (number)[];
+}
+
+/** Contributions of R rows, from the first layer to the last, and C columns. */
+export interface LedgerMap {
+  readonly key: string;
+  readonly name: string;
+  readonly meaning: string;
+  /** Each row in a sentence. */
+  readonly rows: readonly (string)[];
+  readonly rowLabels: readonly (string)[];
+  readonly rowNoun: string;
+  readonly axis: number;
+  /** Row by row. */
+  readonly values: readonly (number)[];
+  /** The contribution with the strongest color. */
+  readonly reach: number;
+  /** Whether each row sums to the difference. */
+  readonly isCut: boolean;
+  readonly ranked: readonly (LedgerCell)[];
+}
+
+export interface LedgerCell {
+  readonly row: number;
+  readonly column: number;
+  readonly place: string;
+  readonly value: string;
+  readonly share: string;
+  readonly strength: number;
+}
+
+export interface LedgerGap {
+  readonly name: string;
+  readonly sum: string;
+  readonly gap: string;
+}
+
 /** What a run over a data set says about a model. Rows are given by their index in rows. */
 export interface DatasetPayload {
   readonly schema: 1;

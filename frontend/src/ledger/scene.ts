@@ -5,7 +5,8 @@ import type { LedgerAxis, LedgerMap } from "../data/payload.generated";
 import { fitted, measured } from "../scene/font";
 import { type Scene, type Shape, shifted } from "../scene/scene";
 import { type Colors, textOn } from "../ui/colors";
-import { columnLabel, valueAt } from "./words";
+import { formatNumber } from "../ui/format";
+import { CANCELING, columnLabel, valueAt } from "./words";
 
 const SIZE = 12;
 const NUMBER = 11;
@@ -109,7 +110,7 @@ function columnNames(
     } as const;
     const x = (index + 0.5) * columnWidth;
     if (isUpright) return { kind: "text", x, y: topHeight / 2, text: label, anchor: "middle", ...look };
-    const text = fitted(label, LONGEST, SIZE);
+    const text = fitted(label, LONGEST, SIZE, (words, size) => measured(words, size, look.weight));
     return { kind: "text", x, y: topHeight - 7, text, turn: -60, ...look };
   });
 }
@@ -122,6 +123,10 @@ function cellShapes(
   const shapes: Shape[] = [];
   const gap = columnWidth >= 12 ? 1 : 0;
   const hasNumbers = columnWidth >= LEAST_FOR_NUMBERS && difference !== 0;
+  // Of a difference that is left of contributions that cancel, shares say little.
+  const asShares = map.reach <= CANCELING * Math.abs(difference);
+  const written = (value: number) =>
+    asShares ? `${Math.round((100 * value) / difference)} %`.replace("-", "−") : formatNumber(value);
   map.rows.forEach((_name, row) => {
     const y = (map.rows.length - row - 1) * rowHeight;
     spans.forEach((span, index) => {
@@ -130,13 +135,11 @@ function cellShapes(
       const x = index * columnWidth;
       shapes.push({ kind: "rect", x, y, width: columnWidth - gap, height: rowHeight - gap, fill });
       if (!hasNumbers || Math.abs(strength) < WRITTEN) return;
-      const share = Math.round((100 * strength * map.reach) / difference);
-      if (!share) return;
       shapes.push({
         kind: "text",
         x: x + columnWidth / 2,
         y: y + rowHeight / 2,
-        text: `${share} %`.replace("-", "−"),
+        text: written(strength * map.reach),
         size: NUMBER,
         anchor: "middle",
         fill: textOn(fill),

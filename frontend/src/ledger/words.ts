@@ -5,6 +5,9 @@ import type { LedgerAxis, LedgerMap } from "../data/payload.generated";
 import { formatNumber, formatPercent } from "../ui/format";
 import { bdi } from "../ui/parts";
 
+/** Shares of a difference this many times smaller than what cancels in it say little, and are not written. */
+export const CANCELING = 10;
+
 type Span = readonly [number, number];
 
 export function columnLabel(axis: LedgerAxis, [first, last]: Span): string {
@@ -32,8 +35,9 @@ export function rowSum(map: LedgerMap, row: number): number {
 
 /** A contribution with its share: `+4.1 of +6.6 (62.1 %)`. */
 export function contribution(value: number, difference: number): string {
-  const share = difference ? formatPercent(value / difference) : "–";
-  return `${number(value)} of ${number(difference)} (${share})`;
+  const share = value / difference;
+  const known = Math.abs(share) < CANCELING ? ` (${formatPercent(share)})` : "";
+  return `${number(value)} of ${number(difference)}${known}`;
 }
 
 export function number(value: number): string {

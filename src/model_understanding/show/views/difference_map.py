@@ -8,6 +8,9 @@ from jaxtyping import Float
 
 from model_understanding.show.shared.words import format_number, format_percent
 
+NO_SHARE = "–"
+CANCELING = 10
+"""Shares of a difference this many times smaller than what cancels in it say little."""
 _FOLDED_FROM = 24  # columns
 _FAINT = 0.01  # of the largest contribution of a map: neighbors below it in all maps are one column
 
@@ -127,7 +130,9 @@ def contribution_text(value: float, difference: float) -> str:
     >>> contribution_text(3.0, 4.0)
     '+3 of +4 (75.0 %)'
     """
-    return f"{signed_number(value)} of {signed_number(difference)} ({share_text(value, difference)})"
+    share = share_text(value, difference)
+    known = "" if share == NO_SHARE else f" ({share})"
+    return f"{signed_number(value)} of {signed_number(difference)}{known}"
 
 
 def signed_number(value: float) -> str:
@@ -140,8 +145,12 @@ def signed_number(value: float) -> str:
 
 
 def share_text(value: float, difference: float) -> str:
-    """Return the share of a difference that a contribution has; ``–`` where there is no difference."""
-    return format_percent(value / difference) if difference else "–"
+    """Return the share of a difference that a contribution has; ``–`` where it would say little.
+
+    >>> share_text(3.0, 4.0), share_text(50.0, 0.1), share_text(1.0, 0.0)
+    ('75.0 %', '–', '–')
+    """
+    return format_percent(value / difference) if abs(value) < CANCELING * abs(difference) else NO_SHARE
 
 
 def decimal(value: object) -> float:

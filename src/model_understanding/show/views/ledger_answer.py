@@ -8,10 +8,10 @@ from jaxtyping import Float
 
 from model_understanding.results import Ledger
 from model_understanding.show.shared.words import format_number, format_percent, printable
+from model_understanding.show.views.difference_map import CANCELING
 
 HALF = 0.5
 """The share of the difference from which a place is named as one that has most of it."""
-_CANCELING = 10  # shares of a difference this many times smaller than what cancels in it say little
 _COMPLETE = 1e-2  # a cut that leaves more unexplained, as beside a bypassed block, is not read
 
 
@@ -37,7 +37,7 @@ def ledger_answer(ledger: Ledger, token_name: Callable[[Ledger, int], str]) -> t
     if not ledger.difference:
         return (f"There is no difference in {what}: nothing to split.",)
     entering, size = ledger.residual[0], format_number(ledger.difference)
-    if np.abs(entering).sum() > _CANCELING * abs(ledger.difference):
+    if np.abs(entering).sum() > CANCELING * abs(ledger.difference):
         return (
             f"The difference in {what} ({size}) is what is left of contributions that cancel: those of the "
             f"tokens have a total size of {format_number(float(np.abs(entering).sum()))}, so shares of the "
