@@ -85,8 +85,62 @@ def test_two_samples_of_one_data_set_have_few_changes(runs):
     same = compare_datasets(runs["first"].folder, runs["first"].folder)
     assert same.changed_answers == 0
     assert all(change.difference == 0 and change.adjusted == 1 for change in same.words)
-    assert same.notes == ("Both runs are of the same model and the same rows.",)
+    assert same.notes == (
+        "Both runs are of the same model and the same rows.",
+        "All rows are the same in both runs, so effects are compared row by row (paired bootstrap).",
+    )
     assert DatasetComparison.from_json(same.to_json()) == same
+
+
+def test_rows_that_are_the_same_are_compared_in_pairs(runs):
+    """By hand: a bootstrap over rows of the difference of a word's means, with one draw of rows for both."""
+    comparison = compare_datasets(runs["first"].folder, runs["changed"].folder)
+    assert comparison.paired
+    assert not compare_datasets(runs["first"].folder, runs["elsewhere"].folder).paired
+    sums = [rows_of(runs[name]) for name in ("first", "changed")]
+    units = [
+        np.mean([abs(score) for row in of_run for scores in row[1].values() for score in scores])
+        for of_run in sums
+    ]
+    generator = np.random.default_rng(5)
+    draws = generator.multinomial(200, np.full(200, 1 / 200), 3000)
+    for change in comparison.words[:4]:
+        word, means = change.before.word, []
+        for of_run, unit in zip(sums, units, strict=True):
+            own = [row[1].get(word, []) if row[0] == change.label else [] for row in of_run]
+            total, count = np.array([sum(each) for each in own]), np.array([len(each) for each in own])
+            means.append(draws @ total / (draws @ count) / unit)
+        low, high = np.nanquantile(means[1] - means[0], [0.025, 0.975])
+        width = change.interval[1] - change.interval[0]
+        assert width == pytest.approx(high - low, rel=0.2)
+
+
+def test_pairs_are_compared_more_finely_than_independent_runs(runs, tmp_path):
+    """A model whose classifier is a little stronger: its effects differ by as much in each row."""
+    other = tiny_models.fresh("bert")
+    with torch.no_grad():
+        word = tiny_models.tokenizer_of("bert").convert_tokens_to_ids("film")
+        other.bert.embeddings.word_embeddings.weight[word] *= 1.05
+    model = tiny_models.visualizer_of("bert", model=other)
+    second = explain_dataset(model, texts(200, 0), tmp_path, form="jsonl", method="input_x_gradient")
+    comparison = compare_datasets(runs["first"].folder, second.folder)
+    for change in comparison.words:
+        independent = sum(
+            (side.interval[1] - side.interval[0]) ** 2 for side in (change.before, change.after)
+        )
+        assert change.interval[1] - change.interval[0] < 0.5 * independent**0.5
+
+
+def rows_of(run):
+    """Return the answer of each row, and the scores of its words."""
+    found = []
+    for line in run.to_pandas().itertuples():
+        scores = {}
+        names, values = (inner(line.word_segments, each) for each in (line.words, line.word_scores))
+        for name, score in zip(names, values, strict=True):
+            scores.setdefault(name, []).append(score)
+        found.append((line.prediction, scores))
+    return found
 
 
 def test_runs_whose_scores_mean_different_things_are_refused(runs, tmp_path):

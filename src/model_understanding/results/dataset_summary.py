@@ -419,6 +419,8 @@ class DatasetComparison(Rendered):
         first: The first run.
         second: The second run.
         same_rows: Rows with the same text in both; 0 if the data differs.
+        paired: Whether intervals of differences are from rows resampled together in both runs, as some are
+            the same; else from both independently.
         changed_answers: Of these, rows with another answer.
         words: The words that changed their role most.
         examples: Rows with another answer, of the second run.
@@ -435,6 +437,7 @@ class DatasetComparison(Rendered):
     second: DatasetSummary
     same_rows: int
     changed_answers: int
+    paired: bool = False
     words: tuple[WordChange, ...] = ()
     examples: Mapping[int, RowExample] = field(default_factory=dict)
     previous: Mapping[int, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from math import sqrt
 import numpy as np
 
 from model_understanding.dataset.summary.bootstrap import intervals
-from model_understanding.dataset.summary.effects import Measured, SecondLook, strength
+from model_understanding.dataset.summary.effects import Measured, SecondLook, paired_groups, strength
 from model_understanding.dataset.summary.reading import StoredRow, StoredRows
 from model_understanding.dataset.summary.summarize import FirstTotals, Progress, second_look, summary_of
 from model_understanding.dataset.summary.words import word_key
@@ -37,8 +37,9 @@ def compare_datasets(
     Words that matter most in either run are compared for each answer that both models have, where they are
     in enough rows of both. Effects, which have the unit of the model's output, are divided by the run's mean
     absolute word score, so that runs of two models can be compared; importances have a unit of their own.
-    The interval of a difference is from independent bootstraps of both runs, and its p-value from Student's t
-    with their spread; p-values are adjusted over all words (Benjamini-Hochberg).
+    The interval of a difference is from a bootstrap: where rows are the same in both runs, these are
+    resampled together (paired by row), else both runs independently. Its p-value is from Student's t with
+    their spread; p-values are adjusted over all words (Benjamini-Hochberg).
 
     Rows are the same if they have the same place and the same text in both.
 
@@ -58,7 +59,8 @@ def compare_datasets(
     both = (StoredRows(first), StoredRows(second))
     _check(*both)
     looks = [FirstTotals.of(rows, progress) for rows in both]
-    before, after = _measured(looks[0], looks[1], seed, progress)
+    answers = _Answers(*both)
+    before, after = _measured(looks[0], looks[1], seed, progress, is_paired=answers.same > 0)
     summaries = (summary_of(looks[0], before), summary_of(looks[1], after))
     shared = [label for label in looks[0].words.rows if label in looks[1].words.rows]
     units = (looks[0].words.average, looks[1].words.average) if both[0].signed else (1.0, 1.0)
@@ -67,13 +69,13 @@ def compare_datasets(
         for label in shared
         for change in _changes(label, before.measured(label), after.measured(label), summaries, units)
     ]
-    answers = _Answers(*both)
     previous = answers.previous()
     knows_right = bool(answers.labeled) and both[0].manifest["problem"] == "single_label"
     return DatasetComparison(
         first=summaries[0],
         second=summaries[1],
         same_rows=answers.same,
+        paired=answers.same > 0,
         changed_answers=answers.changed,
         words=_adjusted(changes),
         examples=both[1].examples(previous),
@@ -113,16 +115,20 @@ def _check(first: StoredRows, second: StoredRows) -> None:
 
 
 def _measured(
-    first: FirstTotals, second: FirstTotals, seed: int, progress: Progress | None
+    first: FirstTotals, second: FirstTotals, seed: int, progress: Progress | None, *, is_paired: bool
 ) -> tuple[SecondLook, SecondLook]:
-    """Return what is known of the candidates of either run in both."""
+    """Return what is known of the candidates of either run in both.
+
+    Rows that are not the same at one place vary independently, also where they are resampled together.
+    """
 
     def candidates(look: FirstTotals) -> dict[str | None, list[str]]:
         return {answer: look.words.candidates(answer)[0] for answer in look.words.rows}
 
+    paired = paired_groups([first.words, second.words]) if is_paired else None
     return (
-        second_look(first, seed, candidates(second), progress),
-        second_look(second, seed + 1, candidates(first), progress),  # independent of the first
+        second_look(first, seed, candidates(second), progress, paired),
+        second_look(second, seed if is_paired else seed + 1, candidates(first), progress, paired),
     )
 
 
@@ -234,7 +240,10 @@ def _notes(first: StoredRows, second: StoredRows, same: int) -> Iterator[str]:
         yield "Both runs are of the same model and the same rows."
     elif old["weights_sha256"] != new["weights_sha256"] and not same:
         yield "Both the model and the rows differ: a word can have changed its role for either reason."
-    elif 0 < same < max(len(first), len(second)):
+    if same:
+        count = "All rows" if same == len(first) == len(second) else f"{same:,} rows"
+        yield f"{count} are the same in both runs, so effects are compared row by row (paired bootstrap)."
+    if 0 < same < max(len(first), len(second)):
         yield f"Only {same:,} rows have the same text in both runs; words are compared over all rows."
     written = () if first.gives_classes else ("max_new_tokens",)
     for name in ("method", "quantity", *written):

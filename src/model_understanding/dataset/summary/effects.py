@@ -122,6 +122,17 @@ def _strongest(values: Mapping[str, float], count: int) -> list[str]:
     return sorted(values, key=lambda key: (-values[key], key))[:count]
 
 
+def paired_groups(looks: Sequence[FirstLook]) -> int:
+    """Return into how many groups the rows of runs can be put that are resampled together.
+
+    Args:
+        looks: The first look at each run.
+    """
+    rows = max(look.rows.total() for look in looks)
+    words = sum(len(keys) for look in looks for answer in look.rows for keys in look.candidates(answer))
+    return max(1, min(GROUPS, rows, max(100, _CELLS // max(words, 1))))
+
+
 @dataclass(slots=True)
 class _Scores:
     """The scores of an answer's candidates, by groups of rows."""
@@ -133,12 +144,13 @@ class _Scores:
     rows: np.ndarray
     is_negative: Sequence[bool]
     index: Mapping[str, int]
+    by_place: bool = False
     seen: int = 0
     forms: list[Tally[str]] = field(default_factory=list)
     examples: list[list[tuple[float, int]]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, keys: Sequence[str], groups: int, is_negative: Sequence[bool]) -> "_Scores":
+    def of(cls, keys: Sequence[str], groups: int, is_negative: Sequence[bool], by_place: bool) -> "_Scores":
         shape, each = (groups, len(keys)), len(keys)
         return cls(
             keys=keys,
@@ -148,12 +160,13 @@ class _Scores:
             rows=np.zeros(each, dtype=np.int64),
             is_negative=is_negative,
             index={key: index for index, key in enumerate(keys)},
+            by_place=by_place,
             forms=[Tally() for _ in keys],
             examples=[[] for _ in keys],
         )
 
     def add(self, row: int, occurrences: Iterable[Occurrence]) -> None:
-        group = self.seen % len(self.sums)
+        group = (row if self.by_place else self.seen) % len(self.sums)
         self.seen += 1
         chosen = [occurrence for occurrence in occurrences if occurrence.key in self.index]
         for key, form, _, _ in chosen:
@@ -178,6 +191,8 @@ class SecondLook:
         first: The first look.
         seed: Seeds the bootstrap.
         others: More words of each answer to measure, where they occur.
+        paired: Groups of rows by their place in the input, all resampled together: with the same number and
+            seed, two runs over the same rows are resampled row by row. ``None`` for groups of each answer.
     """
 
     def __init__(
@@ -185,8 +200,9 @@ class SecondLook:
         first: FirstLook,
         seed: int = 0,
         others: Mapping[str | None, Iterable[str]] = MappingProxyType({}),
+        paired: int | None = None,
     ) -> None:
-        self._first, self._seed = first, seed
+        self._first, self._seed, self._paired = first, seed, paired
         chosen = {answer: first.candidates(answer) for answer in first.rows}
         for answer, (words, _) in chosen.items():
             known = first.words.totals(answer)
@@ -203,9 +219,10 @@ class SecondLook:
         self._measured: dict[str | None, Measured] = {}
 
     def _empty(self, answer: str | None, keys: Sequence[str], most: int) -> _Scores:
-        groups = min(GROUPS, most, self._first.rows[answer])
+        groups = self._paired or min(GROUPS, most, self._first.rows[answer])
         words, phrases = self._first.words.totals(answer), self._first.phrases.totals(answer)
-        return _Scores.of(keys, groups, [(phrases if " " in key else words)[key].sum < 0 for key in keys])
+        is_negative = [(phrases if " " in key else words)[key].sum < 0 for key in keys]
+        return _Scores.of(keys, groups, is_negative, self._paired is not None)
 
     def add(self, row: StoredRow) -> None:
         """Add a row's scores, if they explain the model's answer."""
@@ -222,7 +239,8 @@ class SecondLook:
     def measured(self, answer: str | None) -> "Measured":
         """Return what is known of an answer's candidates, once all rows are added."""
         if answer not in self._measured:
-            scores, number = self._scores[answer], list(self._scores).index(answer)
+            scores = self._scores[answer]
+            number = list(self._scores).index(answer) if self._paired is None else 0
             draws = resampled_means(scores.sums, scores.counts, [self._seed, number])
             groups = (scores.counts > 0).sum(axis=0)
             ends = intervals(draws, groups).tolist()

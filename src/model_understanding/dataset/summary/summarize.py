@@ -189,6 +189,7 @@ def second_look(
     seed: int,
     others: Mapping[str | None, Iterable[str]] = MappingProxyType({}),
     progress: Progress | None = None,
+    paired: int | None = None,
 ) -> SecondLook:
     """Look at all rows again.
 
@@ -197,8 +198,9 @@ def second_look(
         seed: Seeds the bootstrap.
         others: More words of each answer to measure.
         progress: Called with how far it is.
+        paired: In how many groups rows are resampled together with those of another run.
     """
-    rows, second = first.rows, SecondLook(first.words, seed, others)
+    rows, second = first.rows, SecondLook(first.words, seed, others, paired)
     for row in _read(rows, "Measuring words", progress):
         if row.error is None:
             confidence = _confidence(row, rows)
