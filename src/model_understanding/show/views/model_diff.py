@@ -136,7 +136,7 @@ def _main_modules(diff: ModelDiff, shares: np.ndarray) -> str:
         f"{_words(diff.modules[index])} ({format_percent(float(shares[index]))})" for index in order[:3]
     )
     half = int(np.searchsorted(np.cumsum(shares[order]), HALF)) + 1
-    return f"No single module has half of it; {half} modules have. The largest shares: {listed}."
+    return f"No single module has half of it; it takes {half}. The largest shares: {listed}."
 
 
 def _words(change: ModuleChange) -> str:
