@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import tiny_seq2seq
 import torch
 from pass_counts import counted
 from tiny_models import BY_NAME, fresh, visualizer_of
 
-from model_understanding import UnsupportedModelError
+from model_understanding import Seq2SeqVisualizer, UnsupportedModelError
 from model_understanding.answer_map.removal import DeletedTokens, HiddenTokens, hides_on_cache
 
 DOCUMENTS = [
@@ -195,3 +196,23 @@ def test_passes_and_positions_are_those_of_the_steps():
     controls -= sum(total - int(positions.min()) - len(positions) for positions in deleted)
     assert controls % (total - start) == 0
     assert 0 <= controls // (total - start) <= 3 * len(statement.values)
+
+
+def test_half_precision_hides_too():
+    model = model_of("llama").to(torch.bfloat16)
+    _, answers = mapped("llama", model)
+    _, exact = mapped("llama")
+    assert answers.removal == "hidden"
+    assert np.abs(answers.effects - exact.effects).max() < 0.5
+
+
+def test_an_encoder_is_refused():
+    visualizer = Seq2SeqVisualizer(model=tiny_seq2seq.build("t5"), tokenizer=tiny_seq2seq.tokenizer_of("t5"))
+    with pytest.raises(UnsupportedModelError, match="an answer map is of one"):
+        visualizer.map_answer(question="Why?", documents=["The film was dull."])
+
+
+def test_a_source_without_other_text_has_no_control_and_that_is_said():
+    _, answers = mapped("llama", documents=["The plot was dull in Rome."])
+    assert all(value.control == 0 for statement in answers.statements for value in statement.values)
+    assert any("no other text to remove as a control" in caution for caution in answers.provenance.cautions)

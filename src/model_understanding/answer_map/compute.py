@@ -189,9 +189,9 @@ class _Mapping:
         if not tested or len(self.sources) < 2:
             return
         masks = [self.all & ~self._mask(source.positions) for source in self.sources]
-        self.alone = self.without - self.effects.of(masks)
+        alone = self.alone = self.without - self.effects.of(masks)
         for number in tested:
-            found = self._explaining(number, self.alone)
+            found = self._explaining(number, alone)
             if len(found) > 1:
                 self.replacing[number] = found
             elif not found:

@@ -41,12 +41,12 @@ def documents_of(given: Any) -> tuple[Document, ...]:
     Raises:
         InputError: There is none, one is of another type or has no text, or a file cannot be read.
     """
-    is_one = isinstance(given, str | Mapping | PurePath) or not isinstance(given, Iterable)
-    documents = [
-        document
-        for number, each in enumerate([given] if is_one else given, start=1)
-        for document in _read(each, number)
-    ]
+    # Documents of LangChain and LlamaIndex can be iterated, too: over their fields.
+    is_several = isinstance(given, list | tuple) or (
+        isinstance(given, Iterable) and not isinstance(given, PurePath) and _text_of(given) is None
+    )
+    several: Iterable[Any] = given if is_several else [given]
+    documents = [document for number, each in enumerate(several, start=1) for document in _read(each, number)]
     if not documents:
         raise InputError("No document is given.", hint=_HINT)
     names = numbered([document.name for document in documents])

@@ -59,8 +59,9 @@ def shared_prefix(cache: Any, length: int) -> DynamicCache:
     if length > 0:
         for layer in cache.layers:
             shared = _SharedLayer()
-            shared.keys, shared.values = layer.keys[..., :length, :], layer.values[..., :length, :]
-            shared.dtype, shared.device = shared.keys.dtype, shared.keys.device
+            keys, values = layer.keys[..., :length, :], layer.values[..., :length, :]
+            shared.keys, shared.values = keys, values
+            shared.dtype, shared.device = keys.dtype, keys.device
             shared.is_initialized = True
             prefix.layers.append(shared)
     return prefix

@@ -124,13 +124,13 @@ def answer_map_view(answer_map: AnswerMap) -> AnswerMapView:
 def headline(answer_map: AnswerMap) -> str:
     """Return which statements come from which sources, and how many rest on nothing in them."""
     statements = answer_map.statements
-    counts = {origin: sum(each.origin == origin for each in statements) for origin in ("sources", *_PARTS)}
-    total, own = len(statements), counts["sources"]
+    counts = {origin: sum(each.origin == origin for each in statements) for origin in _PARTS}
+    total, own = len(statements), sum(each.origin == "sources" for each in statements)
     named = _listed_names(answer_map, [each for each in statements if each.origin == "sources"])
     rest = [
         f"{'one' if count == 1 else count} {_PARTS[origin][count != 1]}"
         for origin, count in counts.items()
-        if origin != "sources" and count
+        if count
     ]
     if total == 1:
         words = f"comes from {named}" if own else _PARTS[statements[0].origin][0]
