@@ -11,7 +11,7 @@ import torch
 from pass_counts import forwards_of
 
 from model_understanding import InputError, ModelVisualizer, explain_dataset
-from model_understanding.dataset.summary.candidates import choose_candidates, parts_of, phrases_in
+from model_understanding.dataset.summary.candidates import choose_candidates, placed_phrases, placed_words
 from model_understanding.dataset.summary.causal_test import Place, Trial, corrected, effect_of, outcomes_of
 from model_understanding.dataset.summary.insertion import boundaries_of, with_inserted, with_replaced
 from model_understanding.dataset.summary.reading import StoredRow, StoredRows
@@ -55,7 +55,7 @@ def row(text, scores=None, *, prediction="a", pair=None, label=None, number=0, t
 @pytest.mark.parametrize("text", ["a good film", ' "Well-known", they\nsaid.  ', "no"])
 def test_a_word_goes_between_words_and_changes_none(tokenizer, text):
     given = row(text, tokenizer=TOKENIZERS[tokenizer]())
-    parts = parts_of(given)
+    parts = placed_words(given)
     boundaries = boundaries_of(text, [part.outer for part in parts])
     results = [with_inserted(text, place, "plot").split() for place in boundaries]
     words = text.split()
@@ -66,7 +66,7 @@ def test_a_word_goes_between_words_and_changes_none(tokenizer, text):
 def test_words_are_counted_without_case_and_punctuation_whatever_the_tokenizer_cuts(tokenizer):
     text = "The plot, the PLOT (plot) … !"
     given = row(text, tokenizer=TOKENIZERS[tokenizer]())
-    parts = parts_of(given)
+    parts = placed_words(given)
     assert [part.key for part in parts if part.key.isalpha()] == ["the", "plot", "the", "plot", "plot"]
     assert [text[slice(*part.span)].lower() for part in parts] == [part.key for part in parts]
     assert {"…", "!"} <= {part.key for part in parts}
@@ -93,16 +93,16 @@ def test_where_words_have_no_spaces_between_them_none_are_added(text, word, expe
         word_segments=words.segments,
         word_scores=np.ones(len(words), np.float32),
     )
-    boundaries = boundaries_of(text, [part.outer for part in parts_of(given)])
+    boundaries = boundaries_of(text, [part.outer for part in placed_words(given)])
     assert {with_inserted(text, place, word) for place in boundaries} == expected
 
 
 def test_a_phrase_is_two_words_with_nothing_between_them():
     given = row("good film, bad plot")
-    phrases = [given.text[slice(*part.span)] for part in phrases_in(given, parts_of(given))]
+    phrases = [given.text[slice(*part.span)] for part in placed_phrases(given, placed_words(given))]
     assert phrases == ["good film", "bad plot"]
     pair = row("good film", pair="bad plot")
-    assert len(list(phrases_in(pair, parts_of(pair)))) == 2  # none across both texts
+    assert len(list(placed_phrases(pair, placed_words(pair)))) == 2  # none across both texts
 
 
 def test_of_a_pair_one_text_is_changed_and_the_other_stays():

@@ -10,6 +10,7 @@ import typer
 from model_understanding.cli import options
 from model_understanding.cli.console import data_console, print_json, print_message, reserved_stdout
 from model_understanding.cli.progress import Steps, duration
+from model_understanding.dataset.summary.sampling import EVALUATED
 from model_understanding.errors import InputError, ModelUnderstandingError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from model_understanding.dataset.summary.summarize import Progress
     from model_understanding.results import DatasetSummary
 
-SAMPLE = 100
 _LONG = {"Testing words causally": "at most {of:,} texts", "Evaluating a sample": "{of:,} rows"}
 """What takes long, and in which units it is counted."""
 _FIRST_SECONDS, _SECONDS = 5, 30  # until a line of progress where there is no terminal, and between two
@@ -54,7 +54,7 @@ def summarize(
             min=0,
             help="Rows whose scores are evaluated: about 50 to 250 forward passes each.",
         ),
-    ] = SAMPLE,
+    ] = EVALUATED,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the bootstrap and samples.")] = 0,
     json_output: options.Json = False,
 ) -> None:

@@ -10,6 +10,7 @@ from math import log, sqrt
 from typing import NamedTuple
 from zlib import crc32
 
+from model_understanding.dataset.summary.counts import Total
 from model_understanding.dataset.summary.insertion import Span
 from model_understanding.dataset.summary.reading import StoredRow
 from model_understanding.dataset.summary.words import is_punctuation, without_punctuation, word_key
@@ -55,7 +56,7 @@ class Candidate(NamedTuple):
     controls: tuple[str, ...]
 
 
-def parts_of(row: StoredRow) -> list[Part]:
+def placed_words(row: StoredRow) -> list[Part]:
     """Return the words of a row, and where each is.
 
     Args:
@@ -77,7 +78,7 @@ def parts_of(row: StoredRow) -> list[Part]:
     return parts
 
 
-def phrases_in(row: StoredRow, words: Sequence[Part]) -> Iterator[Part]:
+def placed_phrases(row: StoredRow, words: Sequence[Part]) -> Iterator[Part]:
     """Yield the phrases of two words with nothing but spaces between them.
 
     Args:
@@ -95,24 +96,6 @@ def phrases_in(row: StoredRow, words: Sequence[Part]) -> Iterator[Part]:
 
 
 @dataclass(slots=True)
-class _Occurrences:
-    """A word in rows of one answer; scores in units of their row's mean absolute score."""
-
-    rows: int = 0
-    count: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-
-    def strength(self) -> float:
-        """Return the mean score, the smaller the more the scores depend on the words around it."""
-        if not self.count or self.total <= 0:
-            return 0.0
-        mean = self.total / self.count
-        spread = sqrt(max(self.squares / self.count - mean**2, 0))
-        return mean / (1 + spread / mean)
-
-
-@dataclass(slots=True)
 class Counts:
     """Words or phrases and the answers of their rows.
 
@@ -122,7 +105,7 @@ class Counts:
     """
 
     rows: dict[str, int] = field(default_factory=dict)
-    cells: dict[tuple[str, int], _Occurrences] = field(default_factory=dict)
+    cells: dict[tuple[str, int], Total] = field(default_factory=dict)
 
     def add(self, parts: Iterable[Part], members: Sequence[int], explained: int | None, scale: float) -> None:
         """Count a row.
@@ -139,11 +122,11 @@ class Counts:
                 seen.add(part.key)
                 self.rows[part.key] = self.rows.get(part.key, 0) + 1
                 for member in members:
-                    self.cells.setdefault((part.key, member), _Occurrences()).rows += 1
+                    self.cells.setdefault((part.key, member), Total()).rows += 1
             if explained is not None and scale > 0:
-                cell = self.cells.setdefault((part.key, explained), _Occurrences())
+                cell = self.cells.setdefault((part.key, explained), Total())
                 cell.count += 1
-                cell.total += part.score / scale
+                cell.sum += part.score / scale
                 cell.squares += (part.score / scale) ** 2
         if len(self.rows) > _MOST_KEPT:
             self._drop_the_rarest()
@@ -190,12 +173,12 @@ def choose_candidates(
     answers, total = [0] * len(labels), 0
     for row in rows:
         members = members_of(row)
-        parts = parts_of(row)
+        parts = placed_words(row)
         scale = sum(abs(part.score) for part in parts) / max(len(parts), 1)
         explained = labels.index(row.explained) if row.explained in labels else None
         explained = explained if explained in members else None
         words.add(parts, members, explained, scale)
-        phrases.add(phrases_in(row, parts), members, explained, scale)
+        phrases.add(placed_phrases(row, parts), members, explained, scale)
         total += 1
         for member in members:
             answers[member] += 1
@@ -227,10 +210,19 @@ def _ranked(counts: Counts, base: Sequence[float]) -> list[tuple[float, str, int
         if rows < _FEWEST_ROWS or base[answer] >= 1:
             continue
         least, _ = wilson_interval(cell.rows, rows, _LEVEL)
-        score = cell.strength() * (least - base[answer]) / (1 - base[answer])
+        score = _evenness(cell) * (least - base[answer]) / (1 - base[answer])
         if score > 0:
             ranked.append((score, key, answer))
     return sorted(ranked, key=_by_score)
+
+
+def _evenness(scores: Total) -> float:
+    """Return a mean score, the smaller the more the scores depend on the words around; 0 if not above 0."""
+    if not scores.count or scores.sum <= 0:
+        return 0.0
+    mean = scores.sum / scores.count
+    spread = sqrt(max(scores.squares / scores.count - mean**2, 0))
+    return mean / (1 + spread / mean)
 
 
 def _by_score(ranked: tuple[float, str, int]) -> tuple[float, str, int]:

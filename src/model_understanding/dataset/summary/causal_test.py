@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from model_understanding.dataset.summary.bootstrap import RESAMPLES
-from model_understanding.dataset.summary.candidates import Part, parts_of
+from model_understanding.dataset.summary.candidates import Part, placed_words
 from model_understanding.dataset.summary.insertion import (
     Span,
     boundaries_of,
@@ -54,7 +54,7 @@ class Place(NamedTuple):
     @property
     def words(self) -> list[Part]:
         """Its words, found again at each call: a list of them takes far more memory than the text."""
-        return parts_of(self.row)
+        return placed_words(self.row)
 
     def boundary(self, generator: np.random.Generator) -> Boundary:
         """Return a random boundary between words.

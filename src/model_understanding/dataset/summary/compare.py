@@ -1,6 +1,5 @@
 """Two runs beside each other: which words changed their role, and which answers."""
 
-import heapq
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ import numpy as np
 from model_understanding.dataset.summary.bootstrap import intervals
 from model_understanding.dataset.summary.effects import Measured, SecondLook, paired_groups, strength
 from model_understanding.dataset.summary.reading import StoredRow, StoredRows
+from model_understanding.dataset.summary.sampling import Largest
 from model_understanding.dataset.summary.summarize import FirstTotals, Progress, second_look, summary_of
 from model_understanding.dataset.summary.words import word_key
 from model_understanding.errors import InputError
@@ -193,7 +193,7 @@ class _Answers:
     def __init__(self, first: StoredRows, second: StoredRows) -> None:
         self.same = self.changed = self.labeled = self.became_right = self.became_wrong = 0
         self._labels = second.labels
-        self._surest: list[tuple[float, int, str]] = []
+        self._surest = Largest[str](_EXAMPLES)
         for before, after in _paired(first, second):
             if (
                 (before.text, before.pair) == (after.text, after.pair)
@@ -211,12 +211,11 @@ class _Answers:
         self.changed += 1
         self.became_right += has_label and after.prediction == after.label
         self.became_wrong += has_label and before.prediction == before.label
-        item = (after.probability(self._labels) or 0.0, -after.row, str(before.prediction))
-        (heapq.heappush if len(self._surest) < _EXAMPLES else heapq.heappushpop)(self._surest, item)
+        self._surest.add(after.probability(self._labels) or 0.0, after.row, str(before.prediction))
 
     def previous(self) -> dict[int, str]:
         """Return some rows with another answer, the surest first, with what the first run answered."""
-        return {-row: answer for _, row, answer in sorted(self._surest, reverse=True)}
+        return self._surest.values()
 
 
 def _paired(first: StoredRows, second: StoredRows) -> Iterator[tuple[StoredRow, StoredRow]]:

@@ -6,7 +6,6 @@ little effect is low because its effect is small, a rare word because its interv
 words of very few rows are listed after the others.
 """
 
-import heapq
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import numpy as np
 from model_understanding.dataset.summary.bootstrap import GROUPS, intervals, resampled_means
 from model_understanding.dataset.summary.counts import Counter, Total, sums_of
 from model_understanding.dataset.summary.reading import StoredRow
+from model_understanding.dataset.summary.sampling import Largest
 from model_understanding.dataset.summary.words import Occurrence, phrases_of, words_in, words_of
 from model_understanding.results.dataset_summary import WordEffect
 
@@ -147,7 +147,7 @@ class _Scores:
     by_place: bool = False
     seen: int = 0
     forms: list[Tally[str]] = field(default_factory=list)
-    examples: list[list[tuple[float, int]]] = field(default_factory=list)
+    examples: list[Largest[None]] = field(default_factory=list)
 
     @classmethod
     def of(cls, keys: Sequence[str], groups: int, is_negative: Sequence[bool], by_place: bool) -> "_Scores":
@@ -162,7 +162,7 @@ class _Scores:
             index={key: index for index, key in enumerate(keys)},
             by_place=by_place,
             forms=[Tally() for _ in keys],
-            examples=[[] for _ in keys],
+            examples=[Largest(_EXAMPLES) for _ in keys],
         )
 
     def add(self, row: int, occurrences: Iterable[Occurrence]) -> None:
@@ -179,9 +179,7 @@ class _Scores:
             self.counts[group, index] += count
             self.squares[index] += squares
             self.rows[index] += 1
-            best = self.examples[index]
-            item = (-total if self.is_negative[index] else total, -row)
-            (heapq.heappush if len(best) < _EXAMPLES else heapq.heappushpop)(best, item)
+            self.examples[index].add(-total if self.is_negative[index] else total, row, None)
 
 
 class SecondLook:
@@ -313,7 +311,7 @@ class SecondLook:
             share=total.rows / max(self._first.rows[answer], 1),
             answer_share=None if answer is None else total.rows / self._rows[key],
             label_precision=labels[answer] / labels.total() if answer is not None and labels else None,
-            examples=tuple(-row for _, row in sorted(scores.examples[index], reverse=True)),
+            examples=scores.examples[index].rows(),
         )
 
 

@@ -6,7 +6,6 @@ where labels are not gives every answer too often with the words of its class; s
 wrong more often with the word than without it.
 """
 
-import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import exp
@@ -15,6 +14,7 @@ import numpy as np
 
 from model_understanding.dataset.summary.counts import Counter
 from model_understanding.dataset.summary.reading import StoredRow
+from model_understanding.dataset.summary.sampling import Largest
 from model_understanding.dataset.summary.words import words_of
 from model_understanding.results.dataset_summary import OverusedWord
 from model_understanding.statistics import (
@@ -40,7 +40,7 @@ class _Tally:
     wrong: int = 0
     missed: int = 0
     forms: dict[str, int] = field(default_factory=dict)
-    examples: list[tuple[float, int]] = field(default_factory=list)
+    examples: Largest[None] = field(default_factory=lambda: Largest[None](_EXAMPLES))
 
 
 class OverusedWords:
@@ -81,9 +81,7 @@ class OverusedWords:
                 tally.missed += is_wrong and row.label == answer
                 if is_wrong and row.prediction == answer:
                     tally.wrong += 1
-                    item = (confidence or 0.0, -row.row)
-                    keep = heapq.heappush if len(tally.examples) < _EXAMPLES else heapq.heappushpop
-                    keep(tally.examples, item)
+                    tally.examples.add(confidence or 0.0, row.row, None)
 
     def listed(self) -> tuple[OverusedWord, ...]:
         """Return the words that are over-used, those of the largest certain difference first."""
@@ -137,5 +135,5 @@ def _word(answer: str, tally: _Tally, p_value: float, adjusted: float) -> Overus
         interval=matched_shares_interval(tally.wrong, tally.missed, tally.rows),
         p_value=p_value,
         adjusted=adjusted,
-        examples=tuple(-row for _, row in sorted(tally.examples, reverse=True)),
+        examples=tally.examples.rows(),
     )

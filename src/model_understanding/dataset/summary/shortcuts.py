@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from heapq import nlargest
 from itertools import islice
 from math import exp, log
 from typing import Any
@@ -22,8 +21,8 @@ from model_understanding.dataset.summary.candidates import (
     MembersOf,
     Part,
     choose_candidates,
-    parts_of,
-    phrases_in,
+    placed_phrases,
+    placed_words,
 )
 from model_understanding.dataset.summary.causal_test import (
     FEWEST_TEXTS,
@@ -38,6 +37,7 @@ from model_understanding.dataset.summary.causal_test import (
 )
 from model_understanding.dataset.summary.counts import Total
 from model_understanding.dataset.summary.reading import StoredRow
+from model_understanding.dataset.summary.sampling import Largest, of_smallest_keys
 from model_understanding.dataset.summary.words import is_punctuation
 from model_understanding.errors import InputError
 from model_understanding.results.dataset_summary import (
@@ -183,7 +183,7 @@ class _Tally:
     right: int = 0
     misled: int = 0
     sums: dict[int, tuple[float, int]] = field(default_factory=dict)
-    examples: list[tuple[float, int]] = field(default_factory=list)
+    examples: Largest[None] = field(default_factory=lambda: Largest[None](_EXAMPLES))
 
     def add(self, row: StoredRow, key: int, label: str, is_answer: bool, scores: Sequence[float]) -> None:
         self.everywhere += 1
@@ -198,12 +198,12 @@ class _Tally:
         self.total.add(len(scores), sum(scores), sum(score * score for score in scores))
         self.sums[key] = sum(scores), len(scores)
         if len(self.sums) > 2 * _ROWS_KEPT:
-            self.sums = _first(self.sums, _ROWS_KEPT)
-        self.examples = nlargest(_EXAMPLES, [*self.examples, (sum(scores), -row.row)])
+            self.sums = of_smallest_keys(self.sums, _ROWS_KEPT)
+        self.examples.add(sum(scores), row.row, None)
 
     def interval(self, seed: int) -> tuple[float, float]:
         """Return the 95 % interval of the mean score, from a bootstrap over rows."""
-        rows = np.array(list(_first(self.sums, _ROWS_KEPT).values()))
+        rows = np.array(list(of_smallest_keys(self.sums, _ROWS_KEPT).values()))
         draws = resampled_means(rows[:, :1], rows[:, 1:], [seed])
         ((low, high),) = intervals(draws, np.array([len(rows)]))
         return float(low), float(high)
@@ -233,10 +233,10 @@ class _Read:
             row: The row.
             key: Its key.
         """
-        words, members = parts_of(row), self._members_of(row)
+        words, members = placed_words(row), self._members_of(row)
         self.answers.update(members)
         scores: dict[str, list[float]] = {}
-        for part in (*words, *phrases_in(row, words)):
+        for part in (*words, *placed_phrases(row, words)):
             if part.key in self._written:
                 text = row.text if part.segment == 0 else row.pair or ""
                 self._written[part.key][text[slice(*part.span)]] += 1
@@ -251,7 +251,7 @@ class _Read:
                 if answer not in members and row.label != self._labels[answer]:
                     places[key] = Place(key, replace(row, words=()))
                     if len(places) > 8 * self.texts:
-                        self._places[answer] = _first(places, 4 * self.texts)
+                        self._places[answer] = of_smallest_keys(places, 4 * self.texts)
 
     def written(self, key: str) -> str:
         """Return how a word is written most often."""
@@ -276,7 +276,7 @@ class _Read:
             share=tally.total.rows / max(self.answers[candidate.answer], 1),
             answer_share=tally.total.rows / tally.everywhere,
             label_precision=tally.right / tally.labeled if tally.labeled else None,
-            examples=tuple(-place for _, place in tally.examples),
+            examples=tally.examples.rows(),
         )
 
     def misled(self, candidate: Candidate) -> tuple[int, int] | None:
@@ -354,7 +354,7 @@ def _is_confirmed(effect: CausalEffect) -> bool:
 
 def _has(place: Place, key: str) -> bool:
     words = place.words
-    return any(part.key == key for part in (*words, *phrases_in(place.row, words)))
+    return any(part.key == key for part in (*words, *placed_phrases(place.row, words)))
 
 
 def _replaced(place: Place, candidate: Candidate, chosen: Chosen) -> Part | None:
@@ -414,11 +414,6 @@ def _usable(rows: Iterable[StoredRow], seed: int) -> Iterator[tuple[StoredRow, i
 
 def _is_held_out(key: int) -> bool:
     return key % 3 == 0
-
-
-def _first(values: dict[int, Any], count: int) -> dict[int, Any]:
-    """Return the entries with the smallest keys: a random sample, as keys are hashes."""
-    return {key: values[key] for key in sorted(values)[:count]}
 
 
 def _by_effect(shortcut: Shortcut) -> tuple[bool, float, float]:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from model_understanding.dataset.summary.reading import StoredRow
-from model_understanding.dataset.summary.sampling import Reservoir
+from model_understanding.dataset.summary.sampling import Largest, Reservoir
 from model_understanding.dataset.summary.slice_search import (
     LEAST,
     LEVEL,
@@ -248,7 +248,7 @@ class _Rule:
     rows: Counter[Pair] = field(default_factory=Counter)
     in_text: Counter[Pair] = field(default_factory=Counter)
     forms: dict[str, Counter[str]] = field(default_factory=dict)
-    typical: list[tuple[int, int, float, int]] = field(default_factory=list)
+    typical: Largest[None] = field(default_factory=lambda: Largest[None](LISTED))
 
     def is_reason(self, level: float) -> bool:
         """Return whether the words tell these errors from right rows.
@@ -309,7 +309,7 @@ class _Rule:
             errors=self.errors,
             size=self.size,
             precision=self.errors / self.size,
-            rows=tuple(-row for *_, row in sorted(self.typical, reverse=True)),
+            rows=self.typical.rows(),
             found_by=self.found_by,
         )
 
@@ -341,8 +341,7 @@ def _count(row: StoredRow, rules: Sequence[_Rule]) -> None:
             if word in words:
                 rule.forms.setdefault(word, Counter())[words[word]] += 1
         others = sum(not rule.shares_words(other) for other, *_ in reasons)
-        typical = (-others, count, weight, -row.row)  # of equal ones the first
-        (heapq.heappush if len(rule.typical) < LISTED else heapq.heappushpop)(rule.typical, typical)
+        rule.typical.add((-others, count, weight), row.row, None)
 
 
 def _rules(sample: _Sample) -> Iterator[_Rule]:

@@ -15,21 +15,21 @@ from model_understanding.dataset.parts import how_to_complete
 from model_understanding.dataset.summary.effects import FirstLook, SecondLook
 from model_understanding.dataset.summary.overused import OverusedWords
 from model_understanding.dataset.summary.reading import StoredRow, StoredRows
+from model_understanding.dataset.summary.sampling import EVALUATED, Largest
 from model_understanding.dataset.summary.shortcuts import find_shortcuts
 from model_understanding.dataset.summary.slices import find_slices
 from model_understanding.dataset.summary.totals import (
     MOST_CLASSES,
     Distributions,
-    MostConfident,
     Reasons,
     RightAndWrong,
 )
-from model_understanding.dataset.summary.trust import SAMPLE as TRUST_SAMPLE
 from model_understanding.dataset.summary.trust import measure_trust
 from model_understanding.errors import InputError
 from model_understanding.results.dataset_summary import AnswerSummary, DatasetSummary
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 
+_MOST_WRONG = 20  # wrong answers that are listed
 _STEP = 1000  # rows between two calls of a progress function
 
 Progress = Callable[[str, int, int | None], Any]
@@ -89,7 +89,7 @@ def summarize_dataset(
     if rows.gives_classes and causal is not False:
         summary = _with_shortcuts(summary, explainer, rows, seed, progress)
     if sample != 0 and (explainer is not None or rows.manifest["evaluate"]):
-        size = TRUST_SAMPLE if sample is None else sample
+        size = EVALUATED if sample is None else sample
         summary = replace(summary, trust=measure_trust(explainer, rows, size, seed, progress=progress))
     verdicts = {} if summary.trust is None else summary.trust.verdict_of
     examples = {
@@ -145,7 +145,7 @@ class FirstTotals:
         self.rows = rows
         self.words, self.distributions, self.errors = FirstLook(rows.signed), Distributions(), Reasons()
         self.right_and_wrong = RightAndWrong(rows.labels)
-        self.wrong = MostConfident()
+        self.wrong = Largest[None](_MOST_WRONG)
         self.answered: Counter[str | None] = Counter()
         self.overused, self.cautions = OverusedWords(), Reasons()
         self.methods: Counter[str] = Counter()
@@ -177,7 +177,9 @@ class FirstTotals:
         self.words.add(row)
         self.distributions.look(row, confidence)
         self.right_and_wrong.add(row, confidence)
-        self.wrong.add(row, confidence)
+        if None not in (row.label, row.prediction, confidence) and row.label != row.prediction:
+            assert confidence is not None
+            self.wrong.add(confidence, row.row, None)
         self.overused.look(row)
         self.methods[row.method or ""] += 1
         if row.cautions:

@@ -4,7 +4,6 @@ import re
 from collections import Counter as Tally
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
 from math import ceil, floor, inf, isfinite, log10
 
 import numpy as np
@@ -15,7 +14,6 @@ from model_understanding.results.dataset_summary import Confusion, Distribution
 _BINS = 20
 MOST_CLASSES = 200  # of a confusion matrix
 _MOST_ERRORS, _MOST_REASONS = 10, 1000
-_MOST_WRONG = 20
 _LONG_TAIL = 50  # times the shortest: bins are then of growing width
 
 
@@ -186,25 +184,6 @@ class RightAndWrong:
                 for row in cells
             ),
         )
-
-
-class MostConfident:
-    """The wrong answers of the highest probability, at most 20."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int]] = []
-
-    def add(self, row: StoredRow, confidence: float | None) -> None:
-        """Keep a row if its answer is wrong and among the most confident."""
-        if row.label is None or row.prediction is None or row.label == row.prediction or confidence is None:
-            return
-        heappush(self._heap, (confidence, -row.row))
-        if len(self._heap) > _MOST_WRONG:
-            heappop(self._heap)
-
-    def rows(self) -> tuple[int, ...]:
-        """Return their places, the most confident first and equal ones in the order of the input."""
-        return tuple(-row for _, row in sorted(self._heap, reverse=True))
 
 
 class Reasons:

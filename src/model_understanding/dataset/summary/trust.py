@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 from model_understanding.attribution.isolation import attempted
 from model_understanding.dataset.opening import CLOSE, difference_from_stored, explained_again
 from model_understanding.dataset.summary.reading import StoredRows
-from model_understanding.dataset.summary.sampling import Reservoir
+from model_understanding.dataset.summary.sampling import EVALUATED, Reservoir
 from model_understanding.results import Assessment, Failure
 from model_understanding.results.assessment_summary import summarize
 from model_understanding.results.dataset_summary import TrustSample
 from model_understanding.results.evaluation import NOT_EVALUATED, VERDICTS
 from model_understanding.statistics import wilson_interval
 
-SAMPLE = 100  # rows: the share that is supported is then known to within 10 percentage points
 MOST_PASSES = 250  # forward passes that the evaluation of a row takes, at most
 LEAST = 20  # rows that are to be believed least
 _ORDER = ("not supported", "weak", "supported")  # least believed first
@@ -43,7 +42,7 @@ class _Evaluated(NamedTuple):
 def measure_trust(
     explainer: Any,
     rows: StoredRows,
-    sample: int = SAMPLE,
+    sample: int = EVALUATED,
     seed: int = 0,
     *,
     progress: Callable[[str, int, int | None], Any] | None = None,
