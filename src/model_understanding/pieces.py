@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -32,6 +33,7 @@ def unknown_id_piece(token: int) -> str:
     return f"<id {token}>"
 
 
+@lru_cache(2**15)  # texts repeat their pieces
 def piece_text(piece: str) -> str:
     """Return the text that one piece stands for, as far as its marks say.
 

@@ -230,15 +230,16 @@ class Tokens:
         if level == "character":
             keys = self._character_keys()
         elif level == "word":
-            keys = [(int(self.segments[i]), int(self.words[i])) for i in range(len(self))]
+            keys = list(zip(self.segments.tolist(), self.words.tolist(), strict=True))
         elif level == "sentence":
             keys = self._sentence_keys()
         else:
             raise ValueError(f"Unknown level {level!r}. Allowed: {', '.join(LEVELS)}.")
         groups: list[list[int]] = []
+        words = self.words.tolist()
         for position, key in enumerate(keys):
-            joined = position > 0 and key == keys[position - 1] and self.words[position] >= 0
-            if joined and self.words[position - 1] >= 0:
+            joined = position > 0 and key == keys[position - 1] and words[position] >= 0
+            if joined and words[position - 1] >= 0:
                 groups[-1].append(position)
             else:
                 groups.append([position])
@@ -473,7 +474,7 @@ def _word_indices(
 
     A token with an empty span is a word of its own, or part of the word before it if its piece says so.
     """
-    starts = [sorted({0, *(match.start() for match in _WORD_BOUNDARY.finditer(text))}) for text in texts]
+    starts = [[match.start() for match in _WORD_BOUNDARY.finditer(text)] for text in texts]
     words = np.full(len(segments), -1, dtype=np.int64)
     is_special = special.tolist()
     next_word, current_segment, reached = -1, -1, -1

@@ -13,8 +13,9 @@ from model_understanding.attribution.isolation import attempted
 from model_understanding.dataset.parts import OutputFolder, digest_of
 from model_understanding.dataset.rows import Columns, DataRow
 from model_understanding.dataset.table import result_of
+from model_understanding.dataset.waiting import WaitingResults
 from model_understanding.errors import InputError
-from model_understanding.model.memory import free_bytes, most_positions, return_freed_memory
+from model_understanding.model.memory import SteadyMemory, free_bytes, most_positions
 from model_understanding.model.settings import largest
 from model_understanding.results import Failure, Report
 from model_understanding.targets.classification import labels_of
@@ -25,7 +26,7 @@ Explain = Callable[[Sequence[DataRow]], Iterator[tuple[int, Report | Failure]]]
 
 _SAMPLED = 16  # rows that tell the pace before a run
 _LONG = 4096  # characters, from which a text's memory is estimated first
-_KEPT = 128  # rows, after which freed memory is returned, in some 10 ms
+_CHECKED = 16  # rows, after which the memory of the process is looked at
 _SLOW = 0.5  # seconds: where a row takes longer, one other tells it
 
 
@@ -169,7 +170,7 @@ def _run(
     max_errors: int | None,
 ) -> Iterator[Progress]:
     progress.start()
-    count = 0
+    count, memory = 0, SteadyMemory()
     for part, window in enumerate(windows_of(rows, size)):
         count = part + 1
         if not folder.shard.has(part):
@@ -181,8 +182,8 @@ def _run(
             progress.failed += folder.failed(part)
             yield progress
             continue
-        results: dict[int, dict[str, Any]] = {}
-        for index, result in window_results(explain, window):
+        results = WaitingResults()
+        for index, result in window_results(explain, window, memory):
             results[index] = result
             progress.rows += 1
             progress.failed += result["error"] is not None
@@ -195,13 +196,21 @@ def _run(
                 )
             if len(results) < len(window):
                 yield progress
-        write(part, digest, [results[index] for index in range(len(window))])
+        write(part, digest, results)
         yield progress
     folder.check_end(count)
 
 
-def window_results(explain: Explain, window: Sequence[DataRow]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the place of each row of a window and its result, in any order."""
+def window_results(
+    explain: Explain, window: Sequence[DataRow], memory: SteadyMemory
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the place of each row of a window and its result, in any order.
+
+    Args:
+        explain: Yields the reports of rows.
+        window: The rows.
+        memory: Looks after the memory of the process, over all windows.
+    """
     for index, row in enumerate(window):
         if row.problem:
             yield index, result_of(row, Failure(message=row.problem))
@@ -209,8 +218,8 @@ def window_results(explain: Explain, window: Sequence[DataRow]) -> Iterator[tupl
     if not readable:
         return
     for count, (place, report) in enumerate(explain([window[index] for index in readable]), 1):
-        if count % _KEPT == 0:
-            return_freed_memory()
+        if count % _CHECKED == 0:
+            memory.check()
         index = readable[place]
         result = attempted(partial(result_of, window[index], report), "skip")
         yield index, result_of(window[index], result) if isinstance(result, Failure) else result

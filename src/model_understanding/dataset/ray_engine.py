@@ -23,9 +23,11 @@ from model_understanding.dataset.quiet import quiet
 from model_understanding.dataset.ray_cluster import connected, ray_package
 from model_understanding.dataset.rows import Columns, DataRow, rows_of
 from model_understanding.dataset.sources import Source
+from model_understanding.dataset.waiting import WaitingResults
 from model_understanding.errors import InputError, ModelUnderstandingError
 from model_understanding.loading import LoadingOptions
 from model_understanding.model.guard import explanation
+from model_understanding.model.memory import SteadyMemory
 from model_understanding.visualizers.base import Visualizer
 
 _TRIES = 3  # of a part whose actor dies, before the run is given up
@@ -228,6 +230,7 @@ class _Actor:
 
     def __init__(self, job: Job) -> None:
         self._job = job
+        self._memory = SteadyMemory()
         self._refused: Exception | None = None
         try:
             torch.set_num_threads(job.threads)
@@ -284,18 +287,18 @@ class _Actor:
             yield _record(part, len(window), folder.failed(part), is_written=True, is_skipped=True)
             return
         torch.set_num_threads(self._job.threads)
-        results: dict[int, dict[str, Any]] = {}
+        results = WaitingResults()
         failed, problem = 0, ""
         with _tried(folder, part, f"{window[0].place} to {window[-1].place}"), explanation():
             explain = partial(explained, self._explainer, self._job.settings)
-            for index, result in window_results(explain, window):
+            for index, result in window_results(explain, window, self._memory):
                 results[index] = result
                 if result["error"] is not None:
                     failed += 1
                     problem = f"The last one is {window[index].place}: {result['error']}"
                 if len(results) % max(1, len(window) // _UPDATES) == 0:
                     yield _record(part, len(results), failed, problem)
-        folder.write(part, digest, [results[index] for index in range(len(window))])
+        folder.write(part, digest, results)
         yield _record(part, len(window), failed, problem, is_written=True)
 
 

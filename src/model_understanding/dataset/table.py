@@ -1,7 +1,8 @@
 """A row's result as a row of a table, and the two formats in which parts are written."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -115,7 +116,7 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode() if not text.isascii() else text
 
 
-_ROWS_READ = 1024  # at a time
+_ROWS_READ, _ROWS_CONVERTED = 1024, 128  # at a time
 _ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "probabilities": (np.float32, (-1,)),
     "segments": (np.int8, (-1,)),
@@ -136,13 +137,17 @@ class ParquetParts:
 
     def __init__(self) -> None:
         self._arrow = _pyarrow()
+        # What cannot be written, and the memory that pyarrow itself takes, shows before the first row.
+        self.write([], "", BytesIO())
 
     def write(self, rows: Any, digest: str, file: IO[bytes]) -> None:
         """Write rows, as ``result_of`` returns them."""
-        table = self._table(rows).replace_schema_metadata(
-            {_DIGEST: digest, _FAILED: str(sum(row["error"] is not None for row in rows))}
-        )
+        table = self._table(rows)
+        failed = table.num_rows - table["error"].null_count
+        table = table.replace_schema_metadata({_DIGEST: digest, _FAILED: str(failed)})
         self._arrow.parquet.write_table(table, file, compression="zstd")
+        del table
+        self._arrow.default_memory_pool().release_unused()
 
     def digest(self, path: Path) -> str | None:
         """Return the digest that a part was written with; ``None`` if the file is not whole."""
@@ -169,8 +174,15 @@ class ParquetParts:
         except (self._arrow.ArrowInvalid, OSError):
             return {}
 
-    def _table(self, rows: Sequence[dict[str, Any]]) -> Any:
-        schema = arrow_schema()
+    def _table(self, rows: Collection[dict[str, Any]]) -> Any:
+        """Return rows as a table, of which some at a time are Python objects."""
+        schema, remaining = arrow_schema(), iter(rows)
+        batches = []
+        while some := list(islice(remaining, _ROWS_CONVERTED)):
+            batches.append(self._batch(some, schema))
+        return self._arrow.Table.from_batches(batches, schema=schema)
+
+    def _batch(self, rows: Sequence[dict[str, Any]], schema: Any) -> Any:
         arrow = self._arrow
         columns = []
         for field in schema:
@@ -179,7 +191,7 @@ class ParquetParts:
                 columns.append(_pairs(arrow, values, field.type))
             else:
                 columns.append(arrow.array(values, type=field.type))
-        return arrow.Table.from_arrays(columns, schema=schema)
+        return arrow.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _pairs(arrow: Any, values: Sequence[np.ndarray | None], kind: Any) -> Any:

@@ -29,22 +29,16 @@ _stance: Any = None
 
 
 @contextmanager
-def uncompiled(module: nn.Module) -> Iterator[None]:
-    """Run the body without compiled code if any part of a module is compiled; the module is not changed.
+def uncompiled() -> Iterator[None]:
+    """Run the body without compiled code; no module is changed.
 
     torch can only do this for all threads at once: compiled code of other threads runs uncompiled as well
     until the body ends, with the same results.
-
-    Args:
-        module: The module that the body runs.
 
     Yields:
         Nothing.
     """
     global _running, _stance
-    if not has_compiled_code(module):
-        yield
-        return
     with _lock:
         if not _running:
             _stance = torch.compiler.set_stance("force_eager")

@@ -1,21 +1,21 @@
 """Run our own copy of a model, one thread at a time, whatever the caller has switched on."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from copy import copy
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-from model_understanding.model.compiled import uncompiled
+from model_understanding.model.compiled import has_compiled_code, uncompiled
 from model_understanding.model.own_copy import OwnCopy, changed_configs, own_copy_of
 
 _AUTOCAST = ("cpu", "cuda", "mps", "xpu")
-_UP_TO_DATE: ContextVar[dict[OwnCopy, tuple[int, ...]] | None] = ContextVar(
-    "model_understanding_up_to_date", default=None
-)
-"""The copies that the current explanation has brought up to date, with the versions of their weights."""
+Subject = TypeVar("Subject", bound=Hashable)
+Found = TypeVar("Found")
+_FOUND: ContextVar[dict[Any, Any] | None] = ContextVar("model_understanding_found", default=None)
+"""What the current explanation has found out about models, which must not change before it ends."""
 
 
 @contextmanager
@@ -28,13 +28,13 @@ def explanation() -> Iterator[None]:
     Yields:
         Nothing.
     """
-    token = _UP_TO_DATE.set({}) if _UP_TO_DATE.get() is None else None
+    token = _FOUND.set({}) if _FOUND.get() is None else None
     try:
         with ordinary_modes():
             yield
     finally:
         if token is not None:
-            _UP_TO_DATE.reset(token)
+            _FOUND.reset(token)
 
 
 @contextmanager
@@ -73,10 +73,10 @@ def guarded(model: torch.nn.Module, *, gradients: bool) -> Iterator[None]:
     """
     own = own_copy_of(model)
     with own.lock, ordinary_modes(), torch.set_grad_enabled(gradients):
-        versions = _up_to_date(own) if own.depth == 0 else None
+        versions = found_once(_up_to_date, own) if own.depth == 0 else None
         own.depth += 1
         try:
-            with uncompiled(model):
+            with uncompiled() if found_once(has_compiled_code, model) else nullcontext():
                 yield
         finally:
             own.depth -= 1
@@ -85,15 +85,24 @@ def guarded(model: torch.nn.Module, *, gradients: bool) -> Iterator[None]:
 
 
 def _up_to_date(own: OwnCopy) -> tuple[int, ...]:
-    """Bring a copy up to date, once in an explanation, and return the versions of its weights."""
-    versions = _UP_TO_DATE.get()
-    if versions is not None and own in versions:
-        return versions[own]
+    """Bring a copy up to date, and return the versions of its weights."""
     own.refresh()
-    current = own.versions()
-    if versions is not None:
-        versions[own] = current
-    return current
+    return own.versions()
+
+
+def found_once(find: Callable[[Subject], Found], subject: Subject) -> Found:
+    """Return what a function finds out about a model; within an explanation it looks once.
+
+    Args:
+        find: The function.
+        subject: Its argument: a model or our copy of one, which must stay as it is.
+    """
+    found = _FOUND.get()
+    if found is None:
+        return find(subject)
+    if (find, subject) not in found:
+        found[find, subject] = find(subject)
+    return found[find, subject]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from model_understanding.model.blocks import Block
 from model_understanding.model.embeddings import embeddings_of, replaced_embeddings
 from model_understanding.model.finite import require_finite
 from model_understanding.model.generation import generated_ids
-from model_understanding.model.guard import guarded
+from model_understanding.model.guard import found_once, guarded
 from model_understanding.model.hidden_states import block_of_layer, replaced_states, states_at_block
 from model_understanding.model.lookups import EmbeddingHook
 from model_understanding.model.metering import count_forward
@@ -153,7 +153,7 @@ class Runner:
             Values ``(B, N)`` and gradients ``(B, N, T, D)``, both in 32-bit precision or better.
         """
         module = self.model.module
-        require_whole(module)
+        found_once(require_whole, module)
         run = partial(self._run, gradients=True, rule=rule)
         watch = nullcontext() if self._passes_gradients else watched_gradients(module)
         with guarded(module, gradients=True), watch:

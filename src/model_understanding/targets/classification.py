@@ -1,7 +1,8 @@
 """Targets of a sequence classifier: its classes, and their probabilities."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -68,14 +69,28 @@ def prediction_of(config: Any, tokens: Tokens, logits: Float[np.ndarray, " class
     Returns:
         Labels, logits and probabilities.
     """
-    problem = problem_of(config)
+    return prediction_reader(config)(tokens, logits)
+
+
+def prediction_reader(config: Any) -> Callable[[Tokens, Float[np.ndarray, " classes"]], Prediction]:
+    """Return ``prediction_of`` for many texts of a classifier, whose config takes long to read.
+
+    Args:
+        config: The model's config.
+    """
+    return partial(_prediction, problem_of(config), labels_of(config))
+
+
+def _prediction(
+    problem: str, labels: tuple[str, ...], tokens: Tokens, logits: Float[np.ndarray, " classes"]
+) -> Prediction:
     precise = logits.astype(np.float64)
     if problem == "single_label":
         probabilities = softmax(precise)
     else:
         probabilities = sigmoid(precise) if problem == "multi_label" else None
     return Prediction(
-        tokens=tokens, labels=labels_of(config), logits=logits, probabilities=probabilities, problem=problem
+        tokens=tokens, labels=labels, logits=logits, probabilities=probabilities, problem=problem
     )
 
 

@@ -1,10 +1,12 @@
 """Text to token ids and their positions in the text, which is never rewritten."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
+from transformers import BatchEncoding
 
 from model_understanding.errors import InputError
 from model_understanding.pieces import is_blank
@@ -12,6 +14,8 @@ from model_understanding.text.detokenization import pieces_of
 from model_understanding.text.piece_places import places_without_offsets
 from model_understanding.text.words import Words
 from model_understanding.tokens import Tokens
+
+_TEXTS_AT_ONCE = 256  # whose outputs wait in memory
 
 
 def tokenize(
@@ -21,6 +25,7 @@ def tokenize(
     *,
     special_tokens: bool = True,
     allowed: str = "a string",
+    output: Any = None,
 ) -> tuple[Tokens, dict[str, list[int]]]:
     """Tokenize a text or a pair and locate each token in it.
 
@@ -30,6 +35,7 @@ def tokenize(
         pair: The second text of a pair.
         special_tokens: Whether the tokenizer adds its special tokens.
         allowed: What the caller can pass instead of something that is no text.
+        output: What the tokenizer returned for the text, if it has read it (``outputs_of_texts``).
 
     Returns:
         The tokens, and the tokenizer's output (``input_ids`` and the like).
@@ -41,7 +47,7 @@ def tokenize(
     for part in given:
         check_text(part, allowed)
     texts = tuple(part.text if isinstance(part, Words) else part for part in given)
-    encoded = _encoded(tokenizer, given, special_tokens)
+    encoded = _encoded(tokenizer, given, special_tokens) if output is None else output
     inputs = {
         name: list(encoded[name])
         for name in dict.fromkeys(["input_ids", *tokenizer.model_input_names])
@@ -111,6 +117,38 @@ def _encoded(tokenizer: Any, given: Sequence[str | Words], special_tokens: bool)
         **({"return_offsets_mapping": True} if tokenizer.is_fast else {}),
         **({"is_split_into_words": True} if is_split else {}),
     )
+
+
+def outputs_of_texts(tokenizer: Any, texts: Sequence[Any]) -> Iterator[Any]:
+    """Yield what a tokenizer returns for each text, having read many at once.
+
+    ``None`` for what is to be read by itself: pairs, words, texts that the tokenizer refuses, and all texts
+    of a tokenizer that is not one of transformers' fast ones.
+
+    Args:
+        tokenizer: A transformers tokenizer.
+        texts: The texts, as ``tokenize`` takes them.
+    """
+    kind = type(tokenizer)
+    is_usual = tokenizer.is_fast and all(
+        getattr(kind, name).__module__.startswith("transformers.") for name in ("__call__", "_encode_plus")
+    )
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        chunk = texts[start : start + _TEXTS_AT_ONCE]
+        plain = [place for place, text in enumerate(chunk) if is_usual and isinstance(text, str) and text]
+        outputs: list[Any] = [None] * len(chunk)
+        if plain:
+            with suppress(Exception):  # of one of them: each raises its own
+                read = _encoded(tokenizer, [[chunk[place] for place in plain]], True)
+                for place, row in zip(plain, _rows(read), strict=True):
+                    outputs[place] = row
+        yield from outputs
+
+
+def _rows(read: BatchEncoding) -> Iterator[BatchEncoding]:
+    """Yield what a tokenizer returned for each of several texts."""
+    for row, encoding in enumerate(read.encodings or ()):
+        yield BatchEncoding({name: values[row] for name, values in read.items()}, encoding)
 
 
 def _reported_places(

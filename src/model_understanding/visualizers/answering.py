@@ -728,7 +728,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             positions: Most token positions of a batch; a longer text is a batch of its own.
 
         Yields:
-            The index of a text and its report, or why it has none; shortest texts first.
+            The index of a text and its report, or why it has none; longest texts first.
 
         Raises:
             UnsupportedModelError: Answers of this kind of model cannot be read from one pass.
@@ -743,9 +743,10 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
         members = [index for index, each in enumerate(encoded) if not isinstance(each, Failure)]
         encodings = [each[0] for each in readable(encoded)]
         answers: dict[int, AnswerT] = {}
+        read_answer = self._answer_reader()
 
         def make(logits: Any, tokens: Tokens) -> Target:
-            answers[id(tokens)] = self._answer_in(logits, tokens)
+            answers[id(tokens)] = read_answer(logits, tokens)
             return make_target(logits, tokens)
 
         for batch in _batches_by_length(encodings, positions, self.runner.model.memory):
@@ -852,8 +853,8 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
         """Return what makes the answer's target in the forward pass that explains it, if anything can."""
         return None
 
-    def _answer_in(self, logits: Float[Tensor, "positions classes"], tokens: Tokens) -> AnswerT:
-        """Return the answer that the logits of one text hold; of kinds with a ``_predicted_target``."""
+    def _answer_reader(self) -> Callable[[Float[Tensor, "positions classes"], Tokens], AnswerT]:
+        """Return what reads the answer from the logits of a text; of kinds with a ``_predicted_target``."""
         raise NotImplementedError
 
     def _check_target(
@@ -1143,7 +1144,7 @@ def _batches_by_length(
 ) -> Iterator[Sequence[int]]:
     """Yield the indices of texts of one length, at most so many positions of them at once."""
     for group in sorted(
-        groups_of_equal_length(encodings), key=lambda group: encodings[group[0]].ids.shape[1]
+        groups_of_equal_length(encodings), key=lambda group: -encodings[group[0]].ids.shape[1]
     ):
         size = memory.most_rows(encodings[group[0]].ids.shape[1], positions)
         for start in range(0, len(group), size):

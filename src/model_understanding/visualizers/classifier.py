@@ -1,12 +1,13 @@
 """ModelVisualizer: explains sequence classifiers."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
-from model_understanding.attribution.isolation import Errors
+from model_understanding.attribution.isolation import Errors, attempted
 from model_understanding.errors import InputError
 from model_understanding.lens.read import lens_of_classes
 from model_understanding.model.guard import explanation
@@ -22,9 +23,10 @@ from model_understanding.results import (
     Target,
 )
 from model_understanding.results.target import Quantity
-from model_understanding.targets.classification import ClassName, prediction_of, resolve_targets
+from model_understanding.targets.classification import ClassName, prediction_reader, resolve_targets
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.text.encoding import Encoding
+from model_understanding.text.tokenization import outputs_of_texts
 from model_understanding.text.words import Words
 from model_understanding.tokens import Tokens
 from model_understanding.visualizers.answering import AnsweringVisualizer
@@ -225,19 +227,28 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
             targets = self._targets_of(encoding, answer, target, against, quantity)
         return computed_model_diff(pair, encoding, with_other._encode(text), targets, function, restore)
 
-    def _encode(self, text: Any) -> Encoding:
+    def _encode(self, text: Any, output: Any = None) -> Encoding:
         _refuse_choices(text)
-        return self.runner.model.encode(*tokenized(self.tokenizer, text))
+        return self.runner.model.encode(*tokenized(self.tokenizer, text, output))
 
-    def _answers(self, encodings: Sequence[Encoding]) -> Sequence[Prediction]:
-        model = self.runner.model
-        logits = model.logits(model.batch(encodings))
+    def _encode_each(self, texts: Sequence[Any], errors: Errors) -> list[tuple[Encoding, ...] | Failure]:
+        def encodings(text: Any, output: Any) -> tuple[Encoding, ...]:
+            return (self._encode(text, output),)
+
+        read = zip(texts, outputs_of_texts(self.tokenizer, texts), strict=True)
         return [
-            self._answer_in(row, encoding.tokens[0]) for encoding, row in zip(encodings, logits, strict=True)
+            attempted(partial(encodings, text, output), errors, index, len(texts))
+            for index, (text, output) in enumerate(read)
         ]
 
-    def _answer_in(self, logits: Float[Tensor, "positions classes"], tokens: Tokens) -> Prediction:
-        return prediction_of(self.runner.model.config, tokens, logits[0].float().cpu().numpy())
+    def _answers(self, encodings: Sequence[Encoding]) -> Sequence[Prediction]:
+        model, read = self.runner.model, self._answer_reader()
+        logits = model.logits(model.batch(encodings))
+        return [read(row, encoding.tokens[0]) for encoding, row in zip(encodings, logits, strict=True)]
+
+    def _answer_reader(self) -> Callable[[Float[Tensor, "positions classes"], Tokens], Prediction]:
+        predict = prediction_reader(self.runner.model.config)
+        return lambda logits, tokens: predict(tokens, logits[0].float().cpu().numpy())
 
     def _targets_of(
         self,
@@ -258,7 +269,12 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
 
     def _predicted_target(self, against: ClassName | None, quantity: Quantity) -> MakeTarget:
         config = self.runner.model.config
-        return lambda logits, _: resolve_targets(config, int(logits[0].argmax()), against, quantity)[0]
+
+        @cache
+        def target(index: int) -> Target:
+            return resolve_targets(config, index, against, quantity)[0]
+
+        return lambda logits, _: target(int(logits[0].argmax()))
 
     def _lens(self, encoding: Encoding, top: int) -> LogitLens:
         return lens_of_classes(self.runner.model, encoding, top)

@@ -52,19 +52,20 @@ def texts_of(value: Any, *, pairs: bool = False) -> tuple[list[Any], bool]:
     return [_plain(item) for item in value], True
 
 
-def tokenized(tokenizer: Any, text: Any) -> tuple[Tokens, dict[str, list[int]]]:
+def tokenized(tokenizer: Any, text: Any, output: Any = None) -> tuple[Tokens, dict[str, list[int]]]:
     """Return the tokens and inputs of a text, of its words, or of a pair of these.
 
     Args:
         tokenizer: A transformers tokenizer.
         text: A text or a (text, pair) tuple; a list of strings is the words of a text.
+        output: What the tokenizer returned for a text, if it has read it.
 
     Raises:
         InputError: It is empty, no text, or a tuple of another length.
     """
     text = words_or_text(text)
     if not isinstance(text, tuple) or isinstance(text, Words):
-        return tokenize(tokenizer, text, allowed="a string, or a (text, pair) tuple")
+        return tokenize(tokenizer, text, allowed="a string, or a (text, pair) tuple", output=output)
     if len(text) != 2:
         raise InputError(
             f"A pair is a tuple of two texts. Got {len(text)}.", hint="Pass (text, pair), or a list."
