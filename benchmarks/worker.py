@@ -1,11 +1,11 @@
 """Runs one implementation of a task in a process of its own: loads the model, then runs the task on request.
 
 The first line of standard input is the job as JSON, with the file of the implementation. Each later line is
-``run`` (run the task once; the answer has the seconds and, the first time, the memory that the process held
-before and the peak above it) or ``read`` (the answer has the scores of the last run). Every answer is one
-line of JSON. The file of an implementation defines ``prepare(problem)``, which returns the function to time
-and a function that converts its result to lists of numbers. It imports nothing of the benchmark, so that it
-runs in any environment.
+``run`` (run the task once; the answer has the seconds, those of the processor and, the first time, the memory
+that the process held before and the peak above it) or ``read`` (the answer has the scores of the last run).
+Every answer is one line of JSON. The file of an implementation defines ``prepare(problem)``, which returns
+the function to time and a function that converts its result to lists of numbers. It imports nothing of the
+benchmark, so that it runs in any environment.
 """
 
 import gc
@@ -126,6 +126,11 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
+def processor_seconds() -> float:
+    """Return the processor time of this process and its children that ended, whatever else runs beside it."""
+    return sum(os.times()[:4])
+
+
 def main() -> None:
     """Answer the driver's lines until it closes standard input."""
     # What a package prints must not mix with the answers.
@@ -150,13 +155,13 @@ def main() -> None:
             if line.strip() == "run":
                 result = None
                 synchronize(job["device"])
-                started = time.perf_counter()
+                started, processor = time.perf_counter(), processor_seconds()
                 result = run()
                 synchronize(job["device"])
-                seconds = time.perf_counter() - started
+                seconds, processor = time.perf_counter() - started, processor_seconds() - processor
                 extra = {} if memory is None else {"peak_bytes": memory.peak(), "held_bytes": memory.before}
                 memory = None
-                answer(seconds=seconds, **extra)
+                answer(seconds=seconds, processor_seconds=processor, **extra)
             else:
                 answer(**read(result))
     except Exception as error:  # the message goes into the table

@@ -7,7 +7,7 @@ from typing import Any
 
 from pages import machine
 
-ROWS = (1_000, 100_000)
+ROWS = (1_000, 4_096, 20_000)  # less than a part, two, and ten; long_run.py measures 100,000
 MOST = 1.05  # goal: the peak of many rows over that of few
 CODE = """
 import resource, sys, tempfile, time
@@ -19,14 +19,14 @@ count = int(sys.argv[1])
 model = visualizer("demo:sentiment", device="cpu")
 texts = (text for part in range(0, count, 1000) for text in short_texts(1000, seed=part))
 with tempfile.TemporaryDirectory() as folder:
-    started = time.perf_counter()
+    started = time.process_time()
     explain_dataset(model, texts, folder, method="fast")
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     texts = (text for part in range(0, count, 1000) for text in short_texts(1000, seed=part))
-    started = time.perf_counter()
+    started = time.process_time()
     explain_dataset(model, texts, folder, method="fast", resume=True)
-    print(seconds, time.perf_counter() - started, peak * 1024)
+    print(seconds, time.process_time() - started, peak * 1024)
 """
 
 
@@ -47,8 +47,8 @@ def measure(options: Any) -> list[dict[str, Any]]:
                 "kind": "memory",
                 "key": f"memory {count}",
                 "rows": count,
-                "seconds": round(seconds, 2),
-                "resume_seconds": round(resumed, 3),
+                "processor_seconds": round(seconds, 2),
+                "resume_processor_seconds": round(resumed, 3),
                 "peak_megabytes": round(peak / 1e6, 1),
                 "machine": machine("cpu"),
                 "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -60,12 +60,12 @@ def measure(options: Any) -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Return the rows as a Markdown table."""
     lines = [
-        "| rows | peak MB | over the first | going on with the finished run, share of the run |",
+        "| rows | peak MB | over the first | going on with the finished run, share of its processor time |",
         "|---|---|---|---|",
     ]
     for row in rows:
         ratio = row["peak_megabytes"] / rows[0]["peak_megabytes"]
         cell = f"{ratio:.3f} (goal {MOST:g})" if ratio <= MOST else f"**{ratio:.3f} (goal {MOST:g}) missed**"
-        share = 100 * row["resume_seconds"] / row["seconds"]
+        share = 100 * row["resume_processor_seconds"] / row["processor_seconds"]
         lines.append(f"| {row['rows']:,} | {row['peak_megabytes']:.0f} | {cell} | {share:.2g} % |")
     return "\n".join(lines)

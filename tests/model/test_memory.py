@@ -132,3 +132,16 @@ def test_freed_memory_between_what_is_in_use_goes_back_to_the_system():
     return_freed_memory()
     assert full - resident() > 30e6
     assert len(kept) == 500
+
+
+def test_freed_memory_is_returned_only_where_a_process_has_grown(monkeypatch):
+    sizes = iter([1000, 1020, 1031, 900, 920, 1300, 1100])
+    returned = []
+    monkeypatch.setattr(memory, "resident_bytes", lambda: next(sizes))
+    monkeypatch.setattr(memory, "return_freed_memory", lambda: returned.append(True))
+    steady = memory.SteadyMemory()
+    counts = []
+    for _ in range(7):
+        steady.check()
+        counts.append(len(returned))
+    assert counts == [0, 0, 1, 1, 1, 2, 2]  # the checks after a return say what is usual

@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizer, PreTrainedTokenizerFast
 
 from model_understanding import InputError, ModelVisualizer
 from model_understanding.text.detokenization import spans_in_decoded
-from model_understanding.text.tokenization import ids_between, tokenize
+from model_understanding.text.tokenization import ids_between, outputs_of_texts, tokenize
+from model_understanding.text.words import Words
 
 FAMILY = "👨‍👩‍👧"
 
@@ -286,3 +287,49 @@ def test_what_a_tokenizer_adds_between_two_texts():
     assert ids_between(tiny_tokenizers.roberta_like()) == [2, 2]
     assert ids_between(tiny_tokenizers.xlnet_like()) == [4]
     assert ids_between(tiny_tokenizers.gpt2_like()) == []
+
+
+TOGETHER = [
+    "the film was good",
+    "",
+    "a",
+    f"good {FAMILY} film\n\tthe  king",
+    ("the film", "a king"),
+    Words(["the", "film"]),
+    "naïve e\u0301 ½ <unk> [MASK] </s>",
+    None,
+    "the " * 700,
+]
+
+
+@pytest.mark.parametrize(
+    "kind", ["wordpiece", "gpt2_like", "roberta_like", "llama_like", "xlmr_like", "t5_like", "nllb_like"]
+)
+def test_texts_that_are_read_together_are_as_each_by_itself(kind):
+    tokenizer = getattr(tiny_tokenizers, kind)()
+    outputs = list(outputs_of_texts(tokenizer, TOGETHER))
+    read = [text for text, output in zip(TOGETHER, outputs, strict=True) if output is not None]
+    assert read == [text for text in TOGETHER if isinstance(text, str) and text]
+    for text, output in zip(TOGETHER, outputs, strict=True):
+        if output is None:
+            continue
+        (together, inputs), (alone, own_inputs) = (
+            tokenize(tokenizer, text, output=given) for given in (output, None)
+        )
+        assert inputs == own_inputs
+        for name in ("texts", "pieces"):
+            assert getattr(together, name) == getattr(alone, name)
+        for name in ("ids", "segments", "offsets", "words", "special", "unknown"):
+            assert np.array_equal(getattr(together, name), getattr(alone, name))
+
+
+def test_texts_are_not_read_together_where_that_may_be_something_else():
+    class Lowercase(PreTrainedTokenizerFast):
+        def __call__(self, text, **options):
+            return super().__call__(text if isinstance(text, list) else text.lower(), **options)
+
+    own = Lowercase(tokenizer_object=WORDPIECE.backend_tokenizer, unk_token="[UNK]")
+    for tokenizer in (own, Slow()):
+        assert list(outputs_of_texts(tokenizer, ["the film", "a king"])) == [None, None]
+    refused = ["the film", "ab\ud83d", "a king"]  # each then raises its own error, or none
+    assert list(outputs_of_texts(WORDPIECE, refused)) == [None] * 3
