@@ -22,8 +22,8 @@ class OfProbabilities(ModelVisualizer):
 class OfTwoReadings(ModelVisualizer):
     """A kind that reads its input twice, forward and backward, and answers with the surer one."""
 
-    def _encodings(self, text):
-        return self._encode(text), self._encode(" ".join(reversed(text.split())))
+    def _encodings(self, text, output=None):
+        return self._encode(text, output), self._encode(" ".join(reversed(text.split())))
 
     def _joined(self, text, encodings, answers):
         return max(answers, key=lambda answer: answer.probability)

@@ -231,13 +231,13 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
         _refuse_choices(text)
         return self.runner.model.encode(*tokenized(self.tokenizer, text, output))
 
-    def _encode_each(self, texts: Sequence[Any], errors: Errors) -> list[tuple[Encoding, ...] | Failure]:
-        def encodings(text: Any, output: Any) -> tuple[Encoding, ...]:
-            return (self._encode(text, output),)
+    def _encodings(self, text: Any, output: Any = None) -> tuple[Encoding, ...]:
+        return (self._encode(text, output),)
 
+    def _encode_each(self, texts: Sequence[Any], errors: Errors) -> list[tuple[Encoding, ...] | Failure]:
         read = zip(texts, outputs_of_texts(self.tokenizer, texts), strict=True)
         return [
-            attempted(partial(encodings, text, output), errors, index, len(texts))
+            attempted(partial(self._encodings, text, output), errors, index, len(texts))
             for index, (text, output) in enumerate(read)
         ]
 
