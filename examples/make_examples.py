@@ -1,14 +1,21 @@
-"""Writes the reports of this folder: ``python examples/make_examples.py``."""
+"""Writes the pages of this folder: ``python examples/make_examples.py``."""
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from model_understanding import GenerativeModelVisualizer, ModelVisualizer, SimilarityVisualizer
+from model_understanding import (
+    GenerativeModelVisualizer,
+    ModelVisualizer,
+    SimilarityVisualizer,
+    explain_dataset,
+)
 
 FOLDER = Path(__file__).parent
 SENTENCE = "The movie was absolutely fantastic, although the ending felt rushed 😀."
 PROMPT = "Once upon a time in a land far away,"
 STEPS = 48
+SAMPLE = 100
 PAIR = (
     "How do I reset my password?",
     "Forgot your login? Here is how to recover access to your account.",
@@ -16,7 +23,7 @@ PAIR = (
 
 
 def main() -> None:
-    """Explain a sentence, a continuation, and why two texts are similar."""
+    """Explain a sentence, a continuation, why two texts are similar, and a data set."""
     classifier = ModelVisualizer("demo:sentiment")
     report = classifier.analyze(SENTENCE, evaluate=True, show=False)
     attributions = (*report.attributions, classifier.compute_saliency(SENTENCE, method="saliency"))
@@ -27,6 +34,10 @@ def main() -> None:
     report.save(FOLDER / "smollm2.html")
 
     SimilarityVisualizer("demo:minilm").analyze(PAIR, show=False).save(FOLDER / "minilm.html")
+
+    with TemporaryDirectory() as folder:
+        run = explain_dataset(classifier, "demo:reviews", Path(folder) / "explained")
+        run.summary(sample=SAMPLE).save(FOLDER / "summary.html")
 
 
 if __name__ == "__main__":

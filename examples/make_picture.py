@@ -1,11 +1,11 @@
-"""Takes the screenshot of a report in the README: ``python examples/make_picture.py`` (needs Chromium)."""
+"""Takes the screenshots of pages in the README: ``python examples/make_picture.py`` (needs Chromium)."""
 
 import io
 import shutil
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 FOLDER = Path(__file__).parent
 SIZE = {"width": 1100, "height": 900}
@@ -14,7 +14,7 @@ SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgr
 
 
 def main() -> None:
-    """Open the contrast of a step with its most likely alternative, and save a screenshot in few colors."""
+    """Save the contrast of a step with its most likely alternative, and the summary of a data set."""
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
@@ -22,10 +22,16 @@ def main() -> None:
         page.goto((FOLDER / "smollm2.html").as_uri())
         page.locator("[data-view=written] [role=option]").nth(STEP).click()
         page.locator("button.alternative").first.click()
-        page.wait_for_timeout(500)
-        picture = Image.open(io.BytesIO(page.screenshot()))
+        _save(page, "report.png")
+        page.goto((FOLDER / "summary.html").as_uri())
+        _save(page, "summary.png")
         browser.close()
-    picture.convert("RGB").quantize(COLORS).save(FOLDER / "report.png", optimize=True)
+
+
+def _save(page: Page, name: str) -> None:
+    page.wait_for_timeout(500)
+    picture = Image.open(io.BytesIO(page.screenshot()))
+    picture.convert("RGB").quantize(COLORS).save(FOLDER / name, optimize=True)
 
 
 if __name__ == "__main__":
