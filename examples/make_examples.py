@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 SENTENCE = "The movie was absolutely fantastic, although the ending felt rushed 😀."
 PROMPT = "Once upon a time in a land far away,"
 STEPS = 48
-SAMPLE = 100
+SAMPLE = 20
 PAIR = (
     "How do I reset my password?",
     "Forgot your login? Here is how to recover access to your account.",

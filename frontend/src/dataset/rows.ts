@@ -170,7 +170,7 @@ function opener({ say }: PageContext, row: DatasetRow, command: DatasetCommand |
   return h(
     "details",
     { class: "opener" },
-    h("summary", {}, "Open as full report"),
+    h("summary", {}, "Open as full report", h("span", { class: "unseen" }, `: ${row.id}`)),
     h(
       "div",
       { class: "command" },
