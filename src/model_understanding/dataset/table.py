@@ -137,8 +137,9 @@ class ParquetParts:
 
     def __init__(self) -> None:
         self._arrow = _pyarrow()
-        # What cannot be written, and the memory that pyarrow itself takes, shows before the first row.
-        self.write([], "", BytesIO())
+        # What cannot be written, and the memory that pyarrow itself takes (it imports pandas, where that is
+        # installed), shows before the first row.
+        self.write([dict.fromkeys(FIELDS)], "", BytesIO())
 
     def write(self, rows: Any, digest: str, file: IO[bytes]) -> None:
         """Write rows, as ``result_of`` returns them."""

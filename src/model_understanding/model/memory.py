@@ -30,7 +30,7 @@ WEIGHTS_AT_ONCE = 2**28  # attention weights of all layers and heads of a batch:
 FORWARD_COST = 32  # overhead of a forward pass on a CPU, in positions: measured 12 to 30
 FORWARD_COST_ON_ACCELERATORS = 2048  # dominated by kernel launches
 _USABLE = 0.6  # share of the free memory: allocators fragment it, and other processes use it too
-_GROWN = 1.03  # times the usual memory of a process, from which freed memory is returned
+_GROWN = 1.02  # times the usual memory of a process, from which freed memory is returned
 _DEFAULT_FREE = 4 << 30  # bytes assumed to be free where the system does not report it
 _GROUPS = (  # memory limits of a container: files with the limit and with the usage
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -195,7 +195,7 @@ def free_bytes(device: torch.device) -> int:
 
 
 class SteadyMemory:
-    """Returns freed memory to the system where a process that repeats its work has grown by a twentieth.
+    """Returns freed memory to the system where a process that repeats its work has grown by some percent.
 
     Tensors of many sizes leave gaps that the next ones do not fit in, and the C library keeps them: after
     5,000 texts, 268 MB besides the 181 MB in use. Returning them takes 10 ms, and the next passes 40 more to
@@ -203,16 +203,18 @@ class SteadyMemory:
     """
 
     def __init__(self) -> None:
-        self._usual: int | None = None
+        self._usual = 0
+        self._is_returned = True
 
     def check(self) -> None:
-        """Compare the process with what it was at the first check since memory was returned."""
-        resident = resident_bytes()
-        if self._usual is None:
-            self._usual = resident
-        elif resident is not None and resident > _GROWN * self._usual:
+        """Compare the process with the most that it had at the first check after memory was returned."""
+        resident = resident_bytes() or 0
+        if self._is_returned:
+            self._usual = max(self._usual, resident)
+            self._is_returned = False
+        elif resident > _GROWN * self._usual:
             return_freed_memory()
-            self._usual = None
+            self._is_returned = True
 
 
 def resident_bytes() -> int | None:

@@ -728,7 +728,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             positions: Most token positions of a batch; a longer text is a batch of its own.
 
         Yields:
-            The index of a text and its report, or why it has none; longest texts first.
+            The index of a text and its report, or why it has none; shortest texts first.
 
         Raises:
             UnsupportedModelError: Answers of this kind of model cannot be read from one pass.
@@ -1144,7 +1144,7 @@ def _batches_by_length(
 ) -> Iterator[Sequence[int]]:
     """Yield the indices of texts of one length, at most so many positions of them at once."""
     for group in sorted(
-        groups_of_equal_length(encodings), key=lambda group: -encodings[group[0]].ids.shape[1]
+        groups_of_equal_length(encodings), key=lambda group: encodings[group[0]].ids.shape[1]
     ):
         size = memory.most_rows(encodings[group[0]].ids.shape[1], positions)
         for start in range(0, len(group), size):
