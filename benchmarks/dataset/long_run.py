@@ -25,7 +25,7 @@ from model_understanding.dataset.parts import read_manifest
 from model_understanding.dataset.summary.reading import StoredRows
 from model_understanding.dataset.table import FIELDS
 
-FEW = (1_000, 4_096)  # rows whose memory is measured too: less than a part, and two
+FEW = (1_000, 2_048)  # rows whose memory is measured too: less than a part, and one
 
 
 def main() -> None:
@@ -59,7 +59,8 @@ def measured(folder: Path, rows: int, method: str) -> dict[str, Any]:
     with (folder / data).open("w", encoding="utf-8") as file:
         for review in generated_reviews(rows):
             file.write(f"{json.dumps(review)}\n")
-    arguments = ["dataset", "demo:sentiment", data, "--method", method, "--out", out, "--json"]
+    arguments = ["dataset", "demo:sentiment", data, "--method", method, "--out", out]
+    arguments += ["--no-summary", "--json"]
     started = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "model_understanding", *arguments], cwd=folder, env=environment()

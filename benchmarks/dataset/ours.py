@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))  # a worker has no PYTHONPATH
 from model_understanding import explain_dataset, visualizer
 
 

@@ -6,13 +6,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from io import BytesIO
 from itertools import islice
 from typing import Any
 
 from model_understanding.attribution.isolation import attempted
 from model_understanding.dataset.parts import OutputFolder, digest_of
 from model_understanding.dataset.rows import Columns, DataRow
-from model_understanding.dataset.table import result_of
+from model_understanding.dataset.table import FIELDS, result_of
 from model_understanding.dataset.waiting import WaitingResults
 from model_understanding.errors import InputError
 from model_understanding.model.memory import SteadyMemory, free_bytes, most_positions
@@ -129,6 +130,8 @@ def run_locally(
         InputError: More rows failed than allowed, the input changed, or a part cannot be written; parts that
             are written stay.
     """
+    # What cannot be written, and the memory that pyarrow takes once, shows before the first row.
+    folder.form.write([dict.fromkeys(FIELDS)], "", BytesIO())
     with writing_beside(folder) as write:
         yield from _run(explain, rows, folder, write, size, progress, max_errors)
 

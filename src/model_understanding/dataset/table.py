@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -137,9 +136,6 @@ class ParquetParts:
 
     def __init__(self) -> None:
         self._arrow = _pyarrow()
-        # What cannot be written, and the memory that pyarrow itself takes (it imports pandas, where that is
-        # installed), shows before the first row.
-        self.write([dict.fromkeys(FIELDS)], "", BytesIO())
 
     def write(self, rows: Any, digest: str, file: IO[bytes]) -> None:
         """Write rows, as ``result_of`` returns them."""
