@@ -139,7 +139,8 @@ def outputs_of_texts(tokenizer: Any, texts: Sequence[Any]) -> Iterator[Any]:
         outputs: list[Any] = [None] * len(chunk)
         if plain:
             with suppress(Exception):  # of one of them: each raises its own
-                read = _encoded(tokenizer, [[chunk[place] for place in plain]], True)
+                several: Any = [chunk[place] for place in plain]
+                read = _encoded(tokenizer, [several], True)
                 for place, row in zip(plain, _rows(read), strict=True):
                     outputs[place] = row
         yield from outputs
