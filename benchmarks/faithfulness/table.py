@@ -18,10 +18,7 @@ GROUPS = {
 }
 # The methods that attribution/choose.py chose from these tables.
 CHOSEN = {
-    "Classifier": {
-        "integrated_gradients, mask and mean, 8 nodes, or 24 at a gap above 40 %": "default",
-        "gradient_weighted_attention": "fast",
-    },
+    "Classifier": {"deep_lift": "default", "gradient_weighted_attention": "fast"},
     "Language model": {"guided_ablation": "default", "guided_ablation, 8 removals": "fast"},
 }
 CHOSEN[LONG] = CHOSEN["Language model"]

@@ -43,8 +43,8 @@ _CLASSIFIER: dict[str, Callable[[], Any]] = {
     "integrated_gradients, mask and mean, 8 nodes, or 24 at a gap above 5 %": lambda: IntegratedGradients(
         baseline="mask,mean", nodes=8, max_nodes=24, tolerance=0.05
     ),
-    # The default of classifiers with a mask token, but for its completeness: attribution/choose.py takes more
-    # nodes at a gap above 20 %, which ranks tokens no better.
+    # What replaces the default of classifiers where it cannot be had, but for its completeness:
+    # attribution/choose.py takes more nodes at a gap above 20 %, which ranks tokens no better.
     "integrated_gradients, mask and mean, 8 nodes, or 24 at a gap above 40 %": lambda: IntegratedGradients(
         baseline="mask,mean", nodes=8, max_nodes=24, tolerance=0.4
     ),
@@ -63,6 +63,7 @@ _LONG = (
     "gradient_weighted_attention",
     "guided_ablation",
     "guided_ablation, 8 removals",
+    "deep_lift",
     "leave_one_out",
 )
 # Too slow on a language model; measured on the classifier only.

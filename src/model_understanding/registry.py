@@ -89,7 +89,7 @@ def _of_other_packages(group: str) -> dict[str, str]:
 
 CHOICES = {
     "default": {
-        "classifiers": "integrated_gradients",
+        "classifiers": "deep_lift",
         "language models": "guided_ablation",
         "a loss, or a layer": "saliency",
     },

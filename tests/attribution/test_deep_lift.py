@@ -135,6 +135,8 @@ def test_of_a_classifier_baselines_are_averaged(name):
     both = visualizer.compute_saliency(PROBE, target=1, method="deep_lift")
     names = both.parameters["baseline"].split(",")
     assert names[-1] == "mean"
+    assert both.parameters.keys() == {"baseline"}  # nothing is drawn
+    assert both.provenance.seed is None
     alone = [visualizer.compute_saliency(PROBE, target=1, method=DeepLift(baseline=each)) for each in names]
     assert close(both.scores, np.mean([each.scores for each in alone], axis=0))
     lines = [
@@ -182,14 +184,15 @@ def test_halves_are_balanced_in_a_prompt_and_its_continuation_and_drawn_by_the_s
         return visualizer.compute_saliency(PROBE, method=DeepLift(**fields), **CONTINUED)
 
     one, other = explained(seed=1), explained(seed=2)
+    assert one.parameters == {"baseline": "mean,mean", "halvings": 1, "seed": 1}
     assert one.provenance.seed == 1
     assert np.array_equal(one.scores, explained(seed=1).scores)
     assert not close(one.scores, other.scores, 1e-2)
     assert one.scores[0, one.tokens.segments == 1][:-1].any()  # a later token depends on those before
     assert not one.scores[0, -1]
-    # Twice as many draws come closer to the mean of many.
-    many = explained(draws=40, seed=9).scores
-    errors = [np.abs(explained(draws=draws, seed=1).scores - many).mean() for draws in (1, 16)]
+    # More halvings come closer to the mean of many.
+    many = explained(halvings=40, seed=9).scores
+    errors = [np.abs(explained(halvings=count, seed=1).scores - many).mean() for count in (1, 16)]
     assert errors[1] < errors[0] / 2
 
 
@@ -224,13 +227,13 @@ def test_fused_and_eager_attention_agree(name):
         ("bert", {"target": "all"}, 3, 6),
         ("bert", {"target": 1, "method": DeepLift(baseline="mask")}, 2, 1),
         ("bert", {"target": lambda outputs: outputs.logits[0, 1]}, 3, 2),
-        ("bert", {"target": 0, "method": DeepLift(replaced="halves")}, 5, 4),
+        ("bert", {"target": 0, "method": DeepLift(halvings=1)}, 5, 4),
         ("llama-classifier", {"target": 1}, 2, 1),  # without a mask token or a trained padding token
         ("gpt2", NEXT, 5, 4),
         ("gpt2", {"target": "next"}, 5, 4),
         ("llama", {**CONTINUED}, 5, 4),
         ("llama", {**NEXT, "method": DeepLift(baseline="mean")}, 3, 2),
-        ("llama", {**NEXT, "method": DeepLift(draws=3)}, 13, 12),
+        ("llama", {**NEXT, "method": DeepLift(halvings=3)}, 13, 12),
     ],
 )
 def test_the_text_runs_once_for_all_references_and_targets(name, options, forwards, backwards):
@@ -277,7 +280,7 @@ def test_hidden_states_of_a_layer_add_up(name):
     line = visualizer.compute_saliency(
         PROBE, method=IntegratedGradients(baseline="mean", tolerance=0.01), layer=2, **options_of(name)
     )
-    alone = DeepLift(baseline="mean", replaced="all")
+    alone = DeepLift(baseline="mean", halvings=0)
     alone = visualizer.compute_saliency(PROBE, method=alone, layer=2, **options_of(name))
     np.testing.assert_allclose(alone.baseline_outputs, line.baseline_outputs, rtol=1e-3, atol=1e-4)
 
@@ -295,6 +298,7 @@ def test_a_model_that_does_not_pair_is_refused_with_a_method_that_works(monkeypa
 @pytest.mark.parametrize("problem", ["estimate", "run"])
 def test_a_text_whose_runs_do_not_fit_is_refused_with_a_method_that_needs_less(monkeypatch, problem):
     visualizer = visualizer_of("bert")
+    visualizer.compute_saliency(TEXTS[1], target=1, method="deep_lift")
     if problem == "estimate":
         monkeypatch.setattr(Memory, "fits_graph", lambda self, tokens, logits=1, graphs=1: graphs < 2)
     else:
@@ -359,7 +363,7 @@ def test_a_tensor_and_words_can_be_the_baseline():
 
 
 def test_wrong_fields_are_refused():
-    for fields in ({"replaced": "none"}, {"draws": 0}, {"seed": -1}, {"baseline": "nothing"}):
+    for fields in ({"halvings": -1}, {"halvings": 0.5}, {"seed": -1}, {"baseline": "nothing"}):
         with pytest.raises(InputError):
             DeepLift(**fields)
 

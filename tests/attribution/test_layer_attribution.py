@@ -51,7 +51,7 @@ def truncated(encoding, layer):
 
 # Baselines as tensors, since a name's baseline is made at the embedding table; both runs get the same.
 SETTINGS = {
-    "deep_lift": {"baseline": np.full(32, 0.1), "replaced": "all"},
+    "deep_lift": {"baseline": np.full(32, 0.1), "halvings": 0},
     "integrated_gradients": {"baseline": np.full(32, 0.1)},
     "sequential_integrated_gradients": {"baseline": np.full((1, 32), 0.1), "tolerance": 0.1},
     "smooth_grad": {"samples": 4},

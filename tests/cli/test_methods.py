@@ -10,7 +10,7 @@ def test_every_method_is_listed_with_its_facts(command: Callable) -> None:
     assert [entry["name"] for entry in entries] == list(METHODS.names())
     assert {entry["name"]: entry["chosen"] for entry in entries if entry["chosen"]} == {
         "saliency": {"a loss, or a layer": ["default", "fast"]},
-        "integrated_gradients": {"classifiers": ["default"]},
+        "deep_lift": {"classifiers": ["default"]},
         "guided_ablation": {"language models": ["default", "fast"]},
         "gradient_weighted_attention": {"classifiers": ["fast"]},
     }

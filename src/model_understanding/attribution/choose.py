@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from model_understanding.attribution.attention_flow import GradientWeightedAttention
+from model_understanding.attribution.deep_lift import DeepLift
 from model_understanding.attribution.guided_ablation import GuidedAblation
 from model_understanding.attribution.integrated_gradients import IntegratedGradients
 from model_understanding.attribution.protocol import AttributionMethod
@@ -68,10 +69,10 @@ def candidate_methods(
         other targets of a language model, and for the similarity of texts (which two empty texts have most
         of, so that a path from there explains the opposite): guided ablation, with 8 removals for ``fast``.
         For classifiers:
-        integrated gradients from the mask token and the mean embedding, or guided ablation if there is no
-        mask token; for ``fast``, gradient-weighted attention, or saliency if there is no attention. Each is
-        followed by the methods to use if the model does not support it; guided ablation needs neither
-        gradients nor attention.
+        DeepLIFT from the mask token and the mean embedding, or guided ablation if there is no mask token;
+        for ``fast``, gradient-weighted attention, or saliency if there is no attention. Each is followed by
+        the methods to use if the model does not support it; integrated gradients need no exact rules, and
+        guided ablation needs neither gradients nor attention.
 
     Raises:
         InputError: The name is unknown, or the object is not a method.
@@ -94,7 +95,8 @@ def candidate_methods(
     # More than 8 nodes did not rank tokens better, except on paths that miss much of the target's change.
     # Of 60 sentences of 6 to 10 tokens, 4 miss more than 10 % of it (at most 15 %), for a third more
     # gradients than with a tolerance of 0.4 and 24 nodes (10 of 60, up to 32 %).
-    return [IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=40, tolerance=0.2), ablation]
+    path = IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=40, tolerance=0.2)
+    return [DeepLift(), path, ablation]
 
 
 def _has_attention(runner: Runner) -> bool:

@@ -1,14 +1,14 @@
 """DeepLIFT: the exact difference of a target between a text and references, divided among the tokens."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Bool
 
 from model_understanding.attribution.protocol import Scores
-from model_understanding.checks import one_of, whole_number
+from model_understanding.checks import whole_number
 from model_understanding.finite_backward.differences import differences
 from model_understanding.model.precision import precise
 from model_understanding.passes.runner import Runner, Targets
@@ -24,8 +24,6 @@ from model_understanding.paths.baselines import (
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
-Replaced = Literal["default", "all", "halves"]
-_REPLACED = ("default", "all", "halves")
 _ROUTED = 0.01  # share of the difference that may pass routers by a correction without a warning
 
 
@@ -44,12 +42,11 @@ class DeepLift:
     Args:
         baseline: What replaces tokens in the references, as for ``IntegratedGradients``; of several, such
             as ``default,mean``, the scores are averaged.
-        replaced: Which tokens a reference replaces. ``all``: all at once. ``halves``: a random half of the
-            words in one reference, the other half in another; a token's score is from the reference that
-            replaces it, and ``baseline_outputs`` are the outputs minus the change by both halves. A language
-            model without any words of its prompt says little about each of them, so ``default`` is ``halves``
-            for language models, and ``all`` otherwise.
-        draws: Number of random halvings per baseline.
+        halvings: Number of random halvings of the words for each baseline: one reference replaces one half,
+            another the other half. A token's score is from the reference that replaces it, and
+            ``baseline_outputs`` are the outputs minus the change by both halves. With 0, a reference replaces
+            all words at once. What a language model says without any word of its prompt shows little of what
+            each of them does, so ``None`` is 1 for language models, and 0 otherwise.
         seed: Seed of the halvings, the same for each text of a batch.
 
     Raises:
@@ -72,40 +69,39 @@ class DeepLift:
     complete: ClassVar[bool] = True
     takes_layer: ClassVar[bool] = True
     cost: ClassVar[str] = (
-        "baselines + 1 forward passes, baselines backward passes; for language models twice as many "
-        "references as baselines × draws, instead of one per baseline"
+        "baselines + 1 forward passes, baselines backward passes; "
+        "with halvings, the default for language models, 2 × baselines × halvings in place of baselines"
     )
     reference: ClassVar[str] = "Shrikumar et al. 2017"
 
     baseline: Baseline = "default,mean"
-    replaced: Replaced = "default"
-    draws: int = 1
+    halvings: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "baseline", hashable_baseline(self.baseline))
-        one_of(self.replaced, "replaced", _REPLACED)
-        whole_number(self.draws, "draws", example=2)
+        if self.halvings is not None:
+            whole_number(self.halvings, "halvings", least=0, example=1)
         whole_number(self.seed, "seed", least=0)
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         embeddings = precise(runner.embed(encoding))
-        takes_halves = self.replaced == "halves" or (self.replaced == "default" and runner.is_language_model)
+        halvings = self._halvings(runner)
         movable = movable_tokens(runner, encoding).cpu().numpy()
         generators = [np.random.default_rng(self.seed) for _ in range(len(encoding))]
         references = []
-        for baseline in self._baselines(runner, takes_halves=takes_halves):
+        for baseline in self._baselines(runner, halvings):
             replacements = baseline_embeddings(runner, encoding, baseline)
-            for _ in range(self.draws if takes_halves else 0):
+            for _ in range(halvings):
                 halves = [_half(*row) for row in zip(encoding.tokens, movable, generators, strict=True)]
                 half = torch.from_numpy(np.stack(halves)).to(embeddings.device)[..., None]
                 references.append(torch.where(half, replacements, embeddings))
                 references.append(torch.where(half, embeddings, replacements))
-            if not takes_halves:
+            if not halvings:
                 references.append(replacements)
         found = differences(runner, encoding, targets, references)
-        samples = len(references) // 2 if takes_halves else len(references)
+        samples = len(references) // 2 if halvings else len(references)
         scores = found.contributions.sum(0) / samples
         changes = (found.outputs - found.references).sum(0) / samples
         caution = _routing_caution(found.corrections)
@@ -117,13 +113,26 @@ class DeepLift:
             cautions=(caution,) * len(encoding),
         )
 
-    def _baselines(self, runner: Runner, *, takes_halves: bool) -> list[SingleBaseline]:
+    def used_parameters(self, runner: Runner) -> dict[str, Any]:
+        """Return the fields that matter for a model, with what ``None`` stands for.
+
+        Args:
+            runner: The runner.
+        """
+        halvings = self._halvings(runner)
+        drawn = {"halvings": halvings, "seed": self.seed} if halvings else {}
+        return {"baseline": self.baseline, **drawn}
+
+    def _halvings(self, runner: Runner) -> int:
+        return int(runner.is_language_model) if self.halvings is None else self.halvings
+
+    def _baselines(self, runner: Runner, halvings: int) -> list[SingleBaseline]:
         """Return the baselines; equal ones count once, unless other halves are drawn for each."""
         names = [
             resolved_baseline(runner, single) if isinstance(single, str) else single
             for single in checked_baselines(self.baseline)
         ]
-        return names if takes_halves else list(dict.fromkeys(names))
+        return names if halvings else list(dict.fromkeys(names))
 
 
 def _half(

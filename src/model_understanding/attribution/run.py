@@ -239,7 +239,7 @@ def attribution_of(
         parameters=parameters,
         provenance=replace(
             provenance,
-            seed=getattr(method, "seed", None),
+            seed=parameters.get("seed") if is_dataclass(method) else getattr(method, "seed", None),
             cautions=(
                 *provenance.cautions,
                 *(scores.cautions[row] if scores.cautions else ()),
@@ -287,8 +287,12 @@ def parameters_of(method: AttributionMethod) -> dict[str, Any]:
 
 
 def _parameters(runner: Runner, method: AttributionMethod) -> dict[str, Any]:
-    """Return a method's parameters, with ``default`` baselines and replacements resolved."""
-    parameters = parameters_of(method)
+    """Return a method's parameters, with ``default`` baselines and replacements resolved.
+
+    A method with a function ``used_parameters`` of the runner says itself which of them matter.
+    """
+    used_parameters = getattr(method, "used_parameters", None)
+    parameters = parameters_of(method) if used_parameters is None else used_parameters(runner)
     if "baseline" in parameters:
         parameters["baseline"] = recorded_baseline(runner, parameters["baseline"])
     if "replacement" in parameters:

@@ -15,15 +15,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model_understanding.errors import ModelUnderstandingError, UnsupportedModelError
+from model_understanding.errors import InputError, ModelUnderstandingError, UnsupportedModelError
 from model_understanding.finite_backward.pairing import HINT
 from model_understanding.finite_backward.reading import custom_reader, reader_of_rows
 from model_understanding.finite_backward.run import EMBEDDINGS, Read, Recording, Side
 from model_understanding.model.batching import Batches, is_out_of_memory
+from model_understanding.model.embeddings import embeddings_of
 from model_understanding.model.guard import guarded
-from model_understanding.model.metering import count_backward, count_forward, count_memory, is_dry_run
-from model_understanding.model.model import Model
+from model_understanding.model.metering import (
+    count_backward,
+    count_forward,
+    count_memory,
+    counted_by,
+    is_dry_run,
+)
+from model_understanding.model.model import Model, measured_once
 from model_understanding.model.offloading import require_whole
+from model_understanding.model.probes import probe_texts, unchanged_modules
 from model_understanding.passes.memory_estimate import pass_bytes
 from model_understanding.passes.predicted_targets import PredictedTargets
 from model_understanding.passes.prefix_plan import prefixes_of
@@ -34,6 +42,7 @@ from model_understanding.text.encoding import Encoding
 
 LARGEST_GAP = 1e-3
 """What the tokens may leave of a difference, as a share of it or of what cancels in it."""
+_LARGEST_LOGIT = 1e6  # of a model that gives hidden tokens the least number of its dtype
 _GRAPHS = 4  # memory of a pair of runs, in graphs of one: measured 2 to 4
 
 
@@ -77,6 +86,9 @@ def differences(
     """
     model, tokens = runner.model, encoding.ids.shape[1]
     require_whole(model.module)
+    reason = reason_not_comparable(model)
+    if reason is not None:
+        raise UnsupportedModelError(reason, hint=HINT)
     if not model.memory.fits_graph(tokens, graphs=_GRAPHS):
         raise _too_large(tokens)
     parts: list[Differences] = []
@@ -95,6 +107,36 @@ def differences(
         np.concatenate([part.contributions for part in parts], axis=1),
         _largest([part.corrections for part in parts]),
     )
+
+
+@measured_once
+def reason_not_comparable(model: Model) -> str | None:
+    """Return why two runs of a model cannot be compared exactly; ``None`` if two short texts can.
+
+    Args:
+        model: The model.
+    """
+    module = model.module
+
+    def read(logits: Tensor, outputs: Any) -> Tensor:
+        entries = logits.double().clamp(-_LARGEST_LOGIT, _LARGEST_LOGIT).mean(1)[:, :2]
+        return entries[:, :1] - 0.5 * entries[:, 1:].sum(-1, keepdim=True)
+
+    try:
+        text, other = probe_texts(model)
+        with counted_by(None), guarded(module, gradients=True), unchanged_modules(module):
+            with torch.no_grad():
+                reference = embeddings_of(model, other.ids)
+            with _refusing(model, text.ids.shape[1], is_single=True):
+                recording = Recording(model, Side(text), read)
+                result = recording.compared(Side(text, reference), summed=_with_sizes)
+        sums, sizes = result.cuts[EMBEDDINGS].cpu().numpy().transpose(3, 0, 1, 2)
+        _require_complete(model, recording.value.cpu().numpy(), result.text.cpu().numpy(), sums, sizes)
+    except UnsupportedModelError as error:
+        return error.message
+    except InputError:  # a model with a vocabulary of its own: the text itself will tell
+        return None
+    return None
 
 
 def _of_rows(
