@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from table import write_table
 from texts import FURTHER, LESSONS, PROMPTS, REVIEWS
 from torch import nn
 
@@ -24,6 +25,7 @@ from model_understanding import GenerativeModelVisualizer, ModelDiff, ModelVisua
 FOLDER = Path(__file__).parent
 GROUP = 64  # weights that share a scale in the 4-bit rounding
 RESTORED = 0.05  # share of the modules
+TIMED = 5  # texts that are timed
 PLANTED, AROUND = 0.2, 0.01  # size of the planted change and of those around it, relative to the weights
 
 
@@ -32,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", help="Rows to run; all by default.")
     parser.add_argument("--texts", type=int, default=20, help="Texts for each row.")
+    parser.add_argument("--table", action="store_true", help="Write the table without measuring.")
     options = parser.parse_args()
     torch.manual_seed(0)
     rows: dict[str, Callable[[int], dict[str, Any]]] = {
@@ -43,31 +46,11 @@ def main() -> None:
     path = FOLDER / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     for name, row in rows.items():
-        if not options.rows or any(wanted in name for wanted in options.rows):
+        if not options.table and (not options.rows or any(wanted in name for wanted in options.rows)):
             results[name] = row(options.texts)
             print(name, json.dumps(results[name]), flush=True)
-    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    print(table(results))
-
-
-def table(results: dict[str, dict[str, Any]]) -> str:
-    """Return the results as a table of the README."""
-    lines = [
-        "| models | texts | change of the answer, mean size | sum − change, at most | modules | "
-        "largest 5 % restored | random 5 % | fewest that sum to the change (at most 5 %) | "
-        "time against a forward pass of each model |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, row in results.items():
-        if "first" not in row:
-            shares = [f"{100 * row[key]:.0f} %" for key in ("restored", "random", "fewest")]
-            cells = [row["texts"], f"{row['change']:.2g}", f"{row['missing']:.0e}", row["modules"], *shares]
-            cells[-1] += f" ({row['fewest_modules']:g} modules)"
-            lines.append(f"| {name} | {' | '.join(map(str, cells))} | {row['time']:.1f} × |")
-    for name, row in results.items():
-        if "first" in row:
-            lines += ["", f"{name}: first in {row['first']} of {row['texts']}."]
-    return "\n".join(lines)
+            path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    write_table(results)
 
 
 def _rounded(count: int) -> dict[str, Any]:
@@ -120,16 +103,14 @@ def _train(model: Any, inputs: Sequence[Any], labels: Sequence[int] | None, rate
 
 
 def _row(base: Any, other: Any, texts: Sequence[str], **question: Any) -> dict[str, Any]:
-    diffs: list[ModelDiff] = []
-    times, fewest = [], []
-    for text in texts:
+    diffs, times = list[ModelDiff](), []
+    for index, text in enumerate(texts):
         start = time.perf_counter()
-        diff = base.compute_model_diff(other, text, **question)
-        times.append((time.perf_counter() - start) / _two_passes(base, other, text))
-        most = math.ceil(RESTORED * len(diff.modules))
+        if index < TIMED:
+            diff = base.compute_model_diff(other, text, **question)
+            times.append((time.perf_counter() - start) / _two_passes(base, other, text))
+            most = math.ceil(RESTORED * len(diff.modules))
         diffs.append(base.compute_model_diff(other, text, restore=most, **question))
-        count = _fewest(diff, most)
-        fewest.append(base.compute_model_diff(other, text, restore=count, **question).restored)
     missing = [abs(sum(change.value for change in diff.modules) - diff.difference) for diff in diffs]
     restored = [diff.restored for diff in diffs if diff.restored is not None]
     random = [share for each in restored for share in each.random_shares]
@@ -144,19 +125,8 @@ def _row(base: Any, other: Any, texts: Sequence[str], **question: Any) -> dict[s
         "restored_by_text": [round(each.share, 3) for each in restored],
         "random": statistics.median(random),
         "random_size": statistics.median(map(abs, random)),
-        "fewest_modules": statistics.median(len(each.modules) for each in fewest),
-        "fewest": statistics.median(each.share for each in fewest),
-        "fewest_error": statistics.median(abs(1 - each.share) for each in fewest),
         "time": statistics.median(times),
     }
-
-
-def _fewest(diff: ModelDiff, most: int) -> int:
-    """Return how many of the modules with the largest values make the whole difference, at most ``most``."""
-    direction = math.copysign(1.0, diff.difference)
-    values = sorted((direction * change.value for change in diff.modules), reverse=True)
-    sums = [abs(sum(values[:count]) - abs(diff.difference)) for count in range(1, most + 1)]
-    return sums.index(min(sums)) + 1
 
 
 def _two_passes(base: Any, other: Any, text: str) -> float:

@@ -7,6 +7,7 @@ import pytest
 import tiny_models
 import torch
 from changed_models import TEXT, changed, noise, value_of
+from torch import nn
 
 from model_understanding import ModelDiff, ModelVisualizer
 
@@ -95,3 +96,72 @@ def test_the_same_model_has_no_difference() -> None:
     diff = visualizer.compute_model_diff(copy.deepcopy(visualizer.model), TEXT)
     assert (diff.difference, diff.modules, diff.gap) == (0.0, (), 0.0)
     assert isinstance(visualizer, ModelVisualizer)
+
+
+class Shifted(nn.Linear):
+    """A linear map whose output is overwritten."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = super().forward(x)
+        y += 0.5
+        return y
+
+
+def test_what_a_linear_map_returned_may_be_overwritten() -> None:
+    model = copy.deepcopy(tiny_models.visualizer_of("bert").model)
+    for layer in model.bert.encoder.layer:
+        layer.output.dense.__class__ = Shifted
+    visualizer = ModelVisualizer(model=model, tokenizer=tiny_models.tokenizer_of("bert"))
+    other = changed(visualizer, noise(0.05))
+    diff = visualizer.compute_model_diff(other, TEXT)
+    with torch.no_grad():
+        expected = float(value_of(other, diff) - value_of(visualizer, diff))
+    assert sum(change.value for change in diff.modules) == pytest.approx(expected, abs=2e-5)
+
+
+def test_classes_of_other_names_are_said() -> None:
+    visualizer = tiny_models.visualizer_of("bert")
+    other = changed(visualizer, noise(0.05))
+    assert not visualizer.compute_model_diff(other, TEXT).provenance.cautions
+    other.model.config.id2label = {0: "good", 1: "bad", 2: "fine"}
+    (caution,) = visualizer.compute_model_diff(other, TEXT).provenance.cautions
+    assert caution.startswith("The models name their classes differently.")
+
+
+@pytest.mark.parametrize("name", tiny_models.each(["llama", "bert", "mixtral"]))
+def test_eager_and_fused_attention_book_the_same(name: str) -> None:
+    diffs = []
+    for implementation in ("sdpa", "eager"):
+        visualizer = tiny_models.visualizer_of(name, implementation)
+        diffs.append(visualizer.compute_model_diff(changed(visualizer, noise(0.05)), TEXT))
+    np.testing.assert_allclose(diffs[0].at_tokens, diffs[1].at_tokens, atol=1e-5)
+
+
+def test_weights_are_not_copied() -> None:
+    """While two models are compared, no tensor of the size of the largest weight is made."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+
+    visualizer = tiny_models.visualizer_of("llama")
+    other = changed(visualizer, noise(0.05))
+    sizes = {weight.numel() for weight in visualizer.model.parameters() if weight.ndim == 2}
+    made: list[torch.Size] = []
+
+    class Made(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+            result = function(*arguments, **(keywords or {}))
+            known = {each.data_ptr() for each in tree_leaves(arguments) if isinstance(each, torch.Tensor)}
+            made.extend(
+                each.shape
+                for each in tree_leaves(result)
+                if isinstance(each, torch.Tensor)
+                and each.numel() in sizes
+                and each.data_ptr() not in known
+                and each.is_floating_point()
+                and each.ndim == 2
+            )
+            return result
+
+    with Made():
+        visualizer.compute_model_diff(other, TEXT)
+    assert made == []

@@ -71,7 +71,7 @@ def affine_of_both(pairing: Pairing, call: Call, two: TwoModels) -> Any:
         two.book(owner, m * (sides[1][0] - sides[0][0]))
         return tuple((a + b) / 2 for a, b in zip(sides[0][1], sides[1][1], strict=True))
 
-    result = with_rule(value, rule, *(operands[place] for place in places))
+    result = with_rule(_changeable(value), rule, *(operands[place] for place in places))
     return result if overwritten is None else overwritten.copy_(result)
 
 
@@ -98,7 +98,9 @@ def unit_of_both(pairing: Pairing, unit: Unit, x: Any, output: Any, two: TwoMode
         return pairing.refused_if_reached(output, f"{unit.name} is built otherwise in each model")
     known = pairing.counterparts(Call(_unit, (x,), {}), [x, output.detach()])
     if known is None:  # it depends on the text, whatever the module made of it
-        return output if output.requires_grad else with_rule(output, lambda m: torch.zeros_like(x), x)
+        if output.requires_grad:
+            return output
+        return with_rule(_changeable(output), lambda m: torch.zeros_like(x), x)
     x0, x1, change = known[0], x.detach(), output.detach() - known[1]
 
     def rule(m: Tensor) -> Tensor:
@@ -121,7 +123,12 @@ def unit_of_both(pairing: Pairing, unit: Unit, x: Any, output: Any, two: TwoMode
             pairing.reached.append(why)
         return result
 
-    return with_rule(output.detach(), rule, x)
+    return with_rule(_changeable(output.detach()), rule, x)
+
+
+def _changeable(value: Tensor) -> Tensor:
+    """Return a value that a model may overwrite: of a view, that a rule made, autograd refuses it."""
+    return value.clone() if value._is_view() else value
 
 
 def _unit() -> None:

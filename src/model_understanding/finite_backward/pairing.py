@@ -16,7 +16,8 @@ from model_understanding.finite_backward.graph import watched
 from model_understanding.finite_backward.two_models import TwoModels
 
 TWO_MODELS_HINT = (
-    "Load both models in the same way (dtype, attn_implementation), and compare models of one architecture."
+    "Load both models of one architecture in the same way (dtype, attn_implementation). If that does not "
+    "help, save a report of each model and compare those."
 )
 HINT = (
     "Use compute_saliency with a method that removes tokens, such as leave_one_out or guided_ablation: these "

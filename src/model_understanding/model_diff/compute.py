@@ -192,7 +192,7 @@ def model_diff(
             )
         diff = replace(diff, restored=restored)
     provenance = model.provenance(text, time.perf_counter() - started)
-    return replace(diff, provenance=provenance.with_cautions(_cautions(result)))
+    return replace(diff, provenance=provenance.with_cautions(_cautions(pair, result)))
 
 
 def _value(model: Model, text: Encoding, first: int, read: Read) -> float:
@@ -284,8 +284,8 @@ def _checked_gap(pair: ModelPair, result: FiniteBackward, book: _Book, scale: fl
 
 
 def _answers(pair: ModelPair, answers: list[int]) -> tuple[str, str] | None:
-    if len(answers) != 2:
-        return None
+    if len(answers) != 2 or not (pair.model.is_language_model or pair.model.class_count(0) > 1):
+        return None  # a single logit has no answer by its size alone
     return answer_name(pair.model, answers[0]), answer_name(pair.other, answers[1])
 
 
@@ -296,11 +296,18 @@ def answer_name(model: Model, index: int) -> str:
     return str(getattr(model.config, "id2label", {}).get(index, index))
 
 
-def _cautions(result: FiniteBackward) -> list[str]:
+def _cautions(pair: ModelPair, result: FiniteBackward) -> Iterator[str]:
     share = result.corrections.get("routing", 0.0)
-    if share < 0.01:
-        return []
-    return [
-        f"The models route tokens to other experts: {100 * share:.0f} % of the difference passes the routers "
-        "by a correction, not by an exact rule. The sum is exact; its distribution is less certain."
-    ]
+    if share >= 0.01:
+        yield (
+            f"The models route tokens to other experts: {100 * share:.0f} % of the difference passes the "
+            "routers by a correction, not by an exact rule. The sum is exact; its distribution is less "
+            "certain."
+        )
+    if not pair.model.is_language_model:
+        names = [getattr(each.config, "id2label", None) for each in (pair.model, pair.other)]
+        if names[0] != names[1]:
+            yield (
+                "The models name their classes differently. Classes are compared by their numbers; they have "
+                "the names of the first model."
+            )

@@ -186,7 +186,7 @@ def _token_rows(diff: ModelDiff, top: int) -> Iterator[DiffRow]:
         sum(change.value for change, row in zip(diff.modules, diff.at_tokens, strict=True) if not row.any())
     )
     if rest:
-        name = "at no single token (pooled states)"
+        name = "at no single token"
         yield DiffRow(name=name, value=format_number(rest), share=_share(rest, diff.difference))
 
 
