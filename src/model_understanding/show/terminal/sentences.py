@@ -13,7 +13,9 @@ _JOINT = "\ue000"  # rich breaks lines at every blank, no-break ones included
 class Sentence(Text):
     """Text that is not broken between a number and ``%``."""
 
-    def wrap(self, console: Console, width: int, **options: Any) -> Lines:  # type: ignore[override]
+    def wrap(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, console: Console, width: int, **options: Any
+    ) -> Lines:
         """Return the text in lines."""
         joined = self.copy()
         joined.plain = re.sub(r"(?<=\d) (?=%)", _JOINT, joined.plain)
