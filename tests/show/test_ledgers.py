@@ -263,7 +263,8 @@ def test_a_notebook_shows_the_page_and_has_a_figure_of_short_texts():
     assert set(bundle) == {"text/plain", "text/html", "image/png"}
     assert 'data-model-understanding="fragment"' in bundle["text/html"]
     assert "image/png" not in language_model(212)._repr_mimebundle_(include={"text/plain"})
-    assert set(language_model(70, layers=2)._repr_mimebundle_()) == {"text/plain", "text/html"}
+    for without in (language_model(70, layers=2), LEDGERS[NOTHING]()):
+        assert set(without._repr_mimebundle_()) == {"text/plain", "text/html"}
 
 
 def test_code_and_command_name_the_texts_and_the_target():

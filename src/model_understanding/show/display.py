@@ -169,7 +169,7 @@ def _has_figure(result: Result) -> bool:
     elif isinstance(result, Attribution):
         length = len(result.tokens)
     elif isinstance(result, Ledger):
-        return len(result.tokens) <= MAX_FIGURE_TOKENS
+        return bool(result.residual.any()) and len(result.tokens) <= MAX_FIGURE_TOKENS
     else:
         return False
     return not _is_empty(result) and length <= MAX_FIGURE_TOKENS

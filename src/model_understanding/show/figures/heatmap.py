@@ -74,6 +74,7 @@ class Grid:
         cell_texts: Text of each cell instead of its value, drawable.
         min_width: Minimum width of a cell in inches.
         excluded_label: Legend label of the excluded columns.
+        row_noun: What a row is, where not every one is labeled.
         reach: The value with the strongest color; by default the largest.
         options: What the caller sets of the plot.
     """
@@ -97,6 +98,7 @@ class Grid:
     min_width: float = 0.0
     excluded_label: str = ""
     row_borders: tuple[int, ...] = ()
+    row_noun: str = "token"
     reach: float | None = None
     options: PlotOptions = NO_OPTIONS
 
@@ -481,7 +483,7 @@ def _label(
     room = cell_width * len(grid.columns) + left
     column_label = _axis_label(grid.column_label, step_x, room)
     axes.set_xlabel(column_label, **style)
-    axes.set_ylabel(_axis_label((fitting or grid.row_labels[-1:])[0], step_y, height), **style)
+    axes.set_ylabel(_axis_label((fitting or grid.row_labels[-1:])[0], step_y, height, grid.row_noun), **style)
 
 
 def _finish_bar(axes: "Axes", grid: Grid, colors: Palette, height: float, label_room: float) -> None:
@@ -516,11 +518,11 @@ def _label_step(cell: float, size: float) -> int:
     return max(1, int(np.ceil(size * 1.17 / POINTS / cell - 0.02)))
 
 
-def _axis_label(label: str, step: int, room: float) -> str:
-    """Return the label of an axis that fits its length, with a note if not every token is labeled."""
+def _axis_label(label: str, step: int, room: float, noun: str = "token") -> str:
+    """Return the label of an axis that fits its length, with a note if not every one is labeled."""
     lines = [fitted(label, room, DETAIL_SIZE)]
     if label and step > 1:
-        notes = f"every {ordinal(step)} token is labeled", f"every {ordinal(step)} labeled"
+        notes = f"every {ordinal(step)} {noun} is labeled", f"every {ordinal(step)} labeled"
         lines.append(first_fitting(notes, room, DETAIL_SIZE))
     return "\n".join(filter(None, lines))
 

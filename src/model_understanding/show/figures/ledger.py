@@ -152,6 +152,7 @@ def _grid(shown: DifferenceMap, colors: Palette, options: PlotOptions) -> Grid:
         scale="contribution",
         masked_label="",
         cell_texts=_cell_texts(values, shown.reach, options),
+        row_noun="block",
         reach=shown.reach,
         options=options,
     )

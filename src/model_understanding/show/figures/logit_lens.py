@@ -70,6 +70,7 @@ def _grid(lens: LogitLens, colors: Palette, options: PlotOptions) -> Grid:
         signed=False,
         column_label="" if tokens is None else f"{place_word(lens)} token",
         row_labels=("hidden states", "states"),
+        row_noun="layer",
         scale="probability of the top prediction",
         masked_label="",
         as_percent=True,
