@@ -234,7 +234,8 @@ class _Pass:
                 self.predicted.resolve(logits)
             for _ in range(targets if run else 0):
                 count_backward(rows * tokens)
-        count_memory(lambda: _GRAPHS * pass_bytes(model, *model.last_pass, 1, targets))
+        positions = int(model.last_pass[2])
+        count_memory(lambda: _GRAPHS * pass_bytes(model, rows, tokens, positions, 1, targets))
         shape = (references, rows, targets)
         return Differences(np.ones((rows, targets)), np.zeros(shape), np.zeros((*shape, tokens)), {})
 
