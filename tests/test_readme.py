@@ -56,13 +56,14 @@ def test_the_python_compiles_and_names_what_is_there() -> None:
 
 def test_the_classifier_s_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run("bert-base-uncased", "gpt2", "demo:smollm2")
+    run("bert-base-uncased", "gpt2", "demo:smollm2", 'generative.compute_ledger("The capital of France')
 
 
 @pytest.mark.real
-def test_the_language_model_s_examples_run() -> None:
-    (example,) = (block for block in PYTHON if "demo:smollm2" in block)
-    exec(example, {})
+def test_the_language_model_s_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    example, ledger = (block for block in PYTHON if "demo:smollm2" in block or 'compute_ledger("The' in block)
+    exec(f"{example}\n{ledger}", {})
 
 
 def run(*left_out: str) -> None:
