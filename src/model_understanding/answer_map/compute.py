@@ -268,16 +268,19 @@ class _Mapping:
 
         A part is a sentence where one of its source has an effect that counts, else the source.
         """
-        by_source = self.by_source[:, first:last].sum(1)
         found: list[tuple[float, _Unit]] = []
         for index, source in enumerate(self.sources):
+            whole = float(self.by_source[index, first:last].sum())
             sentences = self.by_sentence[index][:, first:last].sum(1)
-            counted = [place for place in range(len(sentences)) if sentences[place] >= CITED]
-            found += [(float(sentences[place]), self.units[index][place]) for place in counted]
-            if not counted:
-                found.append((float(by_source[index]), _Unit(index, None, source.positions)))
-        strongest = max(found, key=lambda part: part[0])[1]
-        return strongest, [unit for effect, unit in found if effect >= CITED]
+            strongest = int(sentences.argmax())
+            for place in np.flatnonzero(sentences >= CITED):
+                # The strongest sentence stands for its source, whose effect may be larger.
+                size = max(float(sentences[place]), whole) if place == strongest else float(sentences[place])
+                found.append((size, self.units[index][place]))
+            if sentences[strongest] < CITED:
+                found.append((whole, _Unit(index, None, source.positions)))
+        strongest_part = max(found, key=lambda part: part[0])[1]
+        return strongest_part, [unit for effect, unit in found if effect >= CITED]
 
     # Statements.
 
