@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from model_understanding.cli.dataset import _summary_of_what_is_there
+
 
 @pytest.fixture
 def reviews(tmp_path):
@@ -99,3 +101,31 @@ def test_a_run_without_any_explained_row_advises_no_summary(command, tmp_path):
     assert done.code == 3
     assert "2 of 2 rows failed" in done.err
     assert "summarize" not in done.err
+
+
+def test_a_run_that_is_stopped_says_how_to_summarize_what_is_there(command, tmp_path):
+    data = tmp_path / "reviews.csv"
+    data.write_text("text,id\n" + "A fine film.,1\n" * 20 + ",2\n" * 20, encoding="utf-8")
+    arguments = ("dataset", "demo:sentiment", str(data), "--format", "jsonl", "--rows-per-part", "10")
+    out = tmp_path / "stopped"
+    stopped = command(*arguments, "--out", str(out), "--max-errors", "5")
+    assert stopped.code == 2
+    assert f"To summarize it: model-understanding summarize {out}" in stopped.err.replace("\n", "")
+    assert not (out / "summary.json").exists()
+    assert command("summarize", str(out), "--no-causal", "--sample", "0").code == 0
+
+
+def test_ctrl_c_leaves_the_parts_and_says_how_to_summarize_them(tmp_path, capsys):
+    def stopped_after(*parts):
+        with _summary_of_what_is_there(tmp_path):
+            for part in parts:
+                (tmp_path / part).touch()
+            raise KeyboardInterrupt
+
+    (tmp_path / "part-00000000.jsonl").touch()
+    with pytest.raises(KeyboardInterrupt):
+        stopped_after("part-00000001.jsonl")
+    assert f"model-understanding summarize {tmp_path}" in capsys.readouterr().err.replace("\n", "")
+    with pytest.raises(KeyboardInterrupt):
+        stopped_after()
+    assert "summarize" not in capsys.readouterr().err

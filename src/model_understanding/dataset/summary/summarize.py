@@ -73,6 +73,13 @@ def summarize_dataset(
 
     Raises:
         InputError: It is no folder of a run, no row of it was explained, or the model is another one.
+
+    >>> import tempfile
+    >>> from model_understanding import explain_dataset
+    >>> folder = tempfile.mkdtemp()
+    >>> run = explain_dataset("demo:sentiment", ["A fine film.", "An awful film."], folder, form="jsonl")
+    >>> [(answer.label, answer.rows) for answer in summarize_dataset(folder).answers]
+    [('negative', 1), ('positive', 1)]
     """
     rows = StoredRows(folder)
     explainer = None if model is None else model_of_run(rows.manifest, model)
