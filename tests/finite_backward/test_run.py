@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import tiny_models
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from model_understanding.backward_rules.activations import is_activation
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.finite_backward import mode as modes
 from model_understanding.finite_backward.run import (
@@ -179,3 +180,22 @@ def test_the_model_and_its_answer_stay_as_they_are() -> None:
     _split(visualizer, reference, text)
     assert torch.equal(visualizer.runner.model.logits(text), before)
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in visualizer.model.modules())
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_an_activation_that_chooses_by_the_sign_of_its_input(name: str) -> None:
+    """Its operations have no rule where the signs of both runs differ; its slope as a whole is exact."""
+
+    class Activation(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.where(x > 0, 0.7 * x * x + 0.5 * x, torch.expm1(x) - 0.2 * x)
+
+    model = tiny_models.fresh(name)
+    for part in [*model.modules()]:
+        for child in [key for key, each in part.named_children() if is_activation(each)]:
+            setattr(part, child, Activation())
+    visualizer = tiny_models.visualizer_of(name, model=model)
+    text, reference = _pair(visualizer)
+    result = _split(visualizer, reference, text)
+    assert _gap(result) < 3e-4
+    assert not result.corrections

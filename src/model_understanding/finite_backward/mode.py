@@ -73,7 +73,7 @@ class FinitePairing(TorchFunctionMode):
         self._pairing = pairing
         self._experts = ExpertPairing(pairing, module)
         self._seen = 0
-        self._seen_before = 0
+        self._before = 0, 0
         self._watched: dict[nn.Module, list[nn.Module]] = {}
         self._run: Callable[[Call], Any] = self._paired
 
@@ -176,7 +176,7 @@ class FinitePairing(TorchFunctionMode):
         return overwritten
 
     def _enter(self, module: nn.Module, arguments: Any) -> None:
-        self._seen_before = self._seen
+        self._before = self._seen, len(self._pairing.inexact)
         if self._unit(module) is not None:
             self._pairing.is_paused = True
 
@@ -185,35 +185,35 @@ class FinitePairing(TorchFunctionMode):
         return None if two is None else two.units.get(module)
 
     def _leave(self, module: nn.Module, arguments: Any, output: Any) -> Any:
-        is_unseen = self._seen_before == self._seen
         x = arguments[0] if arguments else None
         unit, two = self._unit(module), self._pairing.two
         if unit is not None and two is not None:
             self._pairing.is_paused = False
             return unit_of_both(self._pairing, unit, x, output, two)
         if (
-            not is_unseen
-            or self._pairing.is_paused
+            self._pairing.is_paused
             or not (isinstance(output, Tensor) and isinstance(x, Tensor))
             or output is x
             or not output.requires_grad
         ):
             return None
-        return self._unseen_activation(module, x, output)
+        return self._activation(module, x, output)
 
-    def _unseen_activation(self, module: nn.Module, x: Tensor, output: Tensor) -> Tensor | None:
-        """Give an activation that is a function of autograd's own, such as BLOOM's GELU, its slope.
+    def _activation(self, module: nn.Module, x: Tensor, output: Tensor) -> Tensor | None:
+        """Give an activation its slope as a whole where its operations have no rule or are not seen.
 
-        What is none stays as it is, and is found in the graph.
+        Some are functions of autograd's own, such as BLOOM's GELU; others choose by the sign of their input,
+        such as xIELU. What is no function of single numbers stays as it is, and is found in the graph.
         """
         with self._pairing.paused():
-            if not _is_one_to_one(module, x, output):
-                return None
             known = self._pairing.counterparts(Call(module.forward, (x,), {}), [x])
-            if known is None:
+            seen, inexact = self._before
+            is_exact = self._seen > seen and len(self._pairing.inexact) == inexact
+            if known is None or is_exact or not _is_one_to_one(module, x, output):
                 return None
             with torch.no_grad():
                 slope = one_to_one.slope_between(module.forward, known[0], x.detach())
+            del self._pairing.inexact[inexact:]
             return with_slope(x, output.detach(), slope)
 
 

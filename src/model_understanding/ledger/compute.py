@@ -310,9 +310,12 @@ def _correction_notes(corrections: dict[str, float]) -> list[str]:
     share = corrections.get("routing", 0.0)
     if share < 0.01:
         return []
+    passed = (
+        f"{100 * share:.0f} % of the difference passes" if share <= 1 else "more than the difference passes"
+    )
     return [
-        f"The texts are routed to other experts: {100 * share:.0f} % of the difference passes the routers by "
-        "a correction, not by an exact rule. The sums are exact; their distribution is less certain."
+        f"The texts are routed to other experts: {passed} the routers by a correction, not by an exact rule. "
+        "The sums are exact; their distribution is less certain."
     ]
 
 
