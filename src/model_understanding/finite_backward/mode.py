@@ -206,10 +206,10 @@ class FinitePairing(TorchFunctionMode):
         such as xIELU. What is no function of single numbers stays as it is, and is found in the graph.
         """
         with self._pairing.paused():
-            known = self._pairing.counterparts(Call(module.forward, (x,), {}), [x])
+            known = self._pairing.counterparts(Call(module.forward, (x,), {}), [], [x])
             seen, inexact = self._before
             is_exact = self._seen > seen and len(self._pairing.inexact) == inexact
-            if known is None or is_exact or not _is_one_to_one(module, x, output):
+            if known is None or known[0] is None or is_exact or not _is_one_to_one(module, x, output):
                 return None
             with torch.no_grad():
                 slope = one_to_one.slope_between(module.forward, known[0], x.detach())
