@@ -8,6 +8,7 @@ from oracles import close
 from pass_counts import counted
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 from torch import nn
+from transformers import BertConfig, BertForSequenceClassification
 
 from model_understanding import (
     DeepLift,
@@ -267,6 +268,34 @@ def test_every_quantity_adds_up(quantity):
         assert found.relative_gaps().max() < 1e-4
         plain = visualizer.compute_saliency(PROBE, method="saliency", **options)
         np.testing.assert_allclose(found.outputs, plain.outputs, rtol=1e-4)
+
+
+@pytest.mark.parametrize("quantity", ["logit", "prob", "log_prob"])
+@pytest.mark.parametrize("problem", ["regression", "multi_label_classification"])
+def test_the_default_adds_up_for_classifiers_without_a_softmax(problem, quantity):
+    if problem == "regression" and quantity != "logit":
+        pytest.skip("A number that is estimated has no probability.")
+    function = {"logit": lambda x: x, "prob": torch.sigmoid, "log_prob": nn.functional.logsigmoid}[quantity]
+    tokenizer = tiny_models.tokenizer_of("bert")
+    labels = 1 if problem == "regression" else 3
+    torch.manual_seed(0)
+    config = BertConfig(**tiny_models.SMALL, vocab_size=len(tokenizer), num_labels=labels)
+    config.problem_type = problem
+    model = BertForSequenceClassification(config).eval()
+    model.bert.embeddings.word_embeddings.weight.data.mul_(20)
+    visualizer = ModelVisualizer(model=model, tokenizer=tokenizer)
+    found = visualizer.compute_saliency(PROBE, target=labels - 1, quantity=quantity)
+    assert (found.method, found.provenance.cautions) == ("deep_lift", ())
+    embeddings, references = pairs(visualizer)
+
+    def value(rows):
+        with torch.no_grad():
+            logits = model.double()(inputs_embeds=rows[None]).logits
+        return float(function(logits[0, labels - 1]))
+
+    change = value(embeddings) - np.mean([value(each) for each in references])
+    np.testing.assert_allclose(found.scores[0].sum(), change, rtol=1e-3)
+    np.testing.assert_allclose(found.outputs[0] - found.baseline_outputs[0], change, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["albert", "bert", "llama", "gpt-neox"])

@@ -45,7 +45,7 @@ def rows(run):
     return [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize("method", ["saliency", "fast", "leave_one_out"])
+@pytest.mark.parametrize("method", ["saliency", "fast", "leave_one_out", "default", "deep_lift"])
 def test_a_row_has_the_answer_and_scores_of_its_text_alone(classifier, tmp_path, method):
     run = explained(classifier, TEXTS, tmp_path, method=method)
     for text, row in zip(TEXTS, rows(run), strict=True):

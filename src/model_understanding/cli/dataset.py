@@ -95,7 +95,7 @@ def dataset(
             "--method",
             "-m",
             metavar="NAME",
-            help="Attribution method: fast (two passes per text), default (about 48), or a name that "
+            help="Attribution method: fast (for classifiers 2 passes per text), default (5), or a name that "
             "`model-understanding methods` lists.",
         ),
     ] = "fast",

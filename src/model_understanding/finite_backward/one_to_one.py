@@ -52,6 +52,7 @@ _BOUNDED = frozenset(
             "tanh",
             "sigmoid",
             "logsigmoid",
+            "log_sigmoid",
             "softsign",
         ),
         *(

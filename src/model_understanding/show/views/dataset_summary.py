@@ -16,7 +16,7 @@ _SHORT_LABEL = 12  # characters
 _NOISE = ("is_local", "schema", "form")  # of a manifest, for programs only
 SIGN_HINT = (
     "These scores cannot say whether a word is for or against an answer. For signed effects, which take "
-    "longer: model-understanding dataset … --method integrated_gradients --out …"
+    "longer: model-understanding dataset … --method default --out …"
 )
 
 NOTHING_TESTED = (
