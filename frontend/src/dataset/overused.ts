@@ -3,7 +3,7 @@
 import { points } from "../comparison/state";
 import type { DatasetOverused, DatasetPayload } from "../data/payload.generated";
 import { h } from "../ui/dom";
-import { counted } from "../ui/format";
+import { formatCount } from "../ui/format";
 import { bdi, note } from "../ui/parts";
 import { unfolding } from "./lazy";
 import { rowList } from "./rows";
@@ -44,7 +44,7 @@ function overusedItem(context: PageContext, payload: DatasetPayload, item: Datas
       h("span", { class: "note" }, ` · one-sided ${pWords(adjusted)}`),
     ),
     examples.length > 0 &&
-      unfolding(`${counted(examples.length, "row")} wrongly answered so`, () =>
+      unfolding(`Rows wrongly answered so: ${formatCount(examples.length)} shown`, () =>
         rowList(
           context,
           examples.map((index) => payload.rows[index]),

@@ -50,7 +50,7 @@ export function shortcutsView(context: PageContext, payload: DatasetPayload): HT
 function shortcutItem(context: PageContext, payload: DatasetPayload, shortcut: DatasetShortcut): HTMLElement {
   const { word, label, inserted, confirmed, changes } = shortcut;
   const more = changes.length
-    ? `${counted(changes.length, "row")} whose answer it changes, and details`
+    ? `${formatCount(changes.length)} of the ${counted(inserted.flips, "text")} whose answer it changes, and details`
     : "Details";
   return h(
     "li",

@@ -38,7 +38,7 @@ function sliceItem(context: PageContext, payload: DatasetPayload, slice: Dataset
     h(
       "p",
       { class: "rate" },
-      h("span", { class: "note" }, "wrong among rows like these"),
+      h("span", { class: "note" }, "wrong among rows with words like these"),
       h("span", { class: "track", "aria-hidden": "true" }, bar),
       h("span", { class: "value" }, formatPercent(precision)),
       h("span", { class: "note" }, `${formatCount(errors)} of ${formatCount(size)}`),

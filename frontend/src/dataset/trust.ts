@@ -2,7 +2,7 @@
 
 import type { DatasetPayload } from "../data/payload.generated";
 import { h } from "../ui/dom";
-import { counted, formatPercent } from "../ui/format";
+import { counted, formatCount, formatPercent } from "../ui/format";
 import { note } from "../ui/parts";
 import { cautionsView } from "./cautions";
 import { unfolding } from "./lazy";
@@ -37,7 +37,7 @@ export function trustView(context: PageContext, payload: DatasetPayload): HTMLEl
       }),
     ),
     least.length > 0 &&
-      unfolding(`The ${counted(least.length, "row")} to believe least`, () =>
+      unfolding(leastTitle(least.length, rows), () =>
         rowList(
           context,
           least.map((index) => payload.rows[index]),
@@ -45,4 +45,11 @@ export function trustView(context: PageContext, payload: DatasetPayload): HTMLEl
         ),
       ),
   );
+}
+
+/** Rows are ordered by how far they are to be believed, also where all of them are. */
+function leastTitle(shown: number, sampled: number): string {
+  return shown >= sampled
+    ? `${sampled === 1 ? "The sampled row" : `All ${formatCount(sampled)} sampled rows`}, least believable first`
+    : `${formatCount(shown)} of ${formatCount(sampled)} sampled rows, least believable first`;
 }

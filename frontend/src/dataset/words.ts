@@ -29,7 +29,7 @@ export function wordsView(context: PageContext, payload: DatasetPayload, signal:
         nameOf: (line) => shown.words[line],
         columns: columnsOf(context, shown, kind, answer?.label ?? null),
         detail: (line) => detailOf(context, payload, answer, shown, line),
-        nothing: `No ${kind}.`,
+        nothing: `No ${kind === "words" ? "word" : "phrase"} stands out: rows with this answer are few, or their words differ.`,
         csv: () => wordsCsv(answer, shown),
       };
     },

@@ -61,6 +61,9 @@ class WordEffect(JsonResult):
         label_precision: Share of all labeled rows with it whose right class is ``label``; ``None`` without
             labels.
         examples: Some rows with it, those where it matters most first.
+        texts: Different texts among ``rows``: one that is there twice counts once.
+        tied: All listed words and phrases that are in the very same rows, if there are others: this one is
+            among them, and the one that names them best is the first.
     """
 
     word: str
@@ -74,6 +77,8 @@ class WordEffect(JsonResult):
     answer_share: float | None = None
     label_precision: float | None = None
     examples: tuple[int, ...] = ()
+    texts: int = 0
+    tied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

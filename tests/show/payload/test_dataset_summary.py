@@ -130,8 +130,9 @@ def test_the_first_finding_names_the_strongest_tested_word_of_each_answer():
     summary = classified(shortcuts=(great, replace(great), other))
     finding = findings(summary)[0]
     assert "".join(finding) == (
-        "Inserting “great” changes the answer of 62.0 % of other texts to positive (control words: 4.0 %); "
-        "“dull” changes the answer of 6.0 % of other texts to negative (control words: 4.5 %). "
+        "Inserting “great” changes the answer of 124 of 200 other texts to positive "
+        "(control words: 8 of 200); "
+        "“dull” changes the answer of 12 of 200 other texts to negative (control words: 9 of 200). "
         "1 more word also changes answers by itself."
     )
     assert finding[1::2] == ("“great”", "positive", "“dull”", "negative")

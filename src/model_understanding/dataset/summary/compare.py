@@ -239,11 +239,14 @@ def _notes(first: StoredRows, second: StoredRows, same: int) -> Iterator[str]:
         yield "Both runs are of the same model and the same rows."
     elif old["weights_sha256"] != new["weights_sha256"] and not same:
         yield "Both the model and the rows differ: a word can have changed its role for either reason."
-    if same:
-        count = "All rows" if same == len(first) == len(second) else f"{same:,} rows"
-        yield f"{count} are the same in both runs, so effects are compared row by row (paired bootstrap)."
-    if 0 < same < max(len(first), len(second)):
-        yield f"Only {same:,} rows have the same text in both runs; words are compared over all rows."
+    if same == len(first) == len(second):
+        yield "All rows are the same in both runs, so effects are compared row by row (paired bootstrap)."
+    elif same:
+        yield (
+            f"{same:,} {'row has' if same == 1 else 'rows have'} the same text in both runs (of "
+            f"{len(first):,} and {len(second):,}). Words are compared over all rows "
+            "of each run, and rows at the same place are resampled together (paired bootstrap)."
+        )
     written = () if first.gives_classes else ("max_new_tokens",)
     for name in ("method", "quantity", *written):
         if old[name] != new[name]:

@@ -8,7 +8,7 @@ words of very few rows are listed after the others.
 
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from model_understanding.dataset.summary.bootstrap import GROUPS, intervals, resampled_means
 from model_understanding.dataset.summary.counts import Counter, Total, sums_of
 from model_understanding.dataset.summary.reading import StoredRow
+from model_understanding.dataset.summary.repeats import Repeats
 from model_understanding.dataset.summary.sampling import Largest
 from model_understanding.dataset.summary.words import Occurrence, phrases_of, words_in, words_of
 from model_understanding.results.dataset_summary import WordEffect
@@ -24,6 +25,7 @@ LISTED, LISTED_PHRASES = 400, 120  # words and phrases of all answers together, 
 _LEAST, _MOST = 10, 100  # words of one answer
 _ENOUGH_ROWS = 5  # with a word; fewer where an answer has few rows
 _EXAMPLES = 5
+_TIED = 10  # words that are in the very same rows, which are named
 _CELLS = 8_000_000  # groups of rows times candidates
 _FORMS = 20  # ways of writing a word that are counted
 _DIFFERENT = 0.25  # of its effect, by which a phrase must differ from the sum of its words
@@ -60,6 +62,7 @@ class FirstLook:
         self.signed = signed
         self.words, self.phrases = Counter(), Counter()
         self.rows: Tally[str | None] = Tally()
+        self.repeats = Repeats()
         self._scores, self._size = 0, 0.0
 
     def add(self, row: StoredRow) -> None:
@@ -69,8 +72,9 @@ class FirstLook:
         self.rows[row.answer] += 1
         self._scores += len(row.word_scores)
         self._size += float(np.abs(row.word_scores).sum(dtype=np.float64))
-        self.words.add(row.answer, words_of(row))
-        self.phrases.add(row.answer, phrases_of(row, self.signed))
+        if self.repeats.is_new(row):  # a text that is there twice is no second observation
+            self.words.add(row.answer, words_of(row))
+            self.phrases.add(row.answer, phrases_of(row, self.signed))
 
     @property
     def average(self) -> float:
@@ -84,7 +88,7 @@ class FirstLook:
 
     def candidates(self, answer: str | None) -> tuple[list[str], list[str]]:
         """Return the words and phrases of an answer that may be among those that matter most."""
-        least, words = least_rows(self.rows[answer]), self.words.totals(answer)
+        least, words = least_rows(self.repeats.texts[answer]), self.words.totals(answer)
         chosen = _strongest(
             {
                 key: value
@@ -142,10 +146,13 @@ class _Scores:
     counts: np.ndarray
     squares: np.ndarray
     rows: np.ndarray
+    texts: np.ndarray
+    marks: list[int]
     is_negative: Sequence[bool]
     index: Mapping[str, int]
     by_place: bool = False
     seen: int = 0
+    places: dict[int, int] = field(default_factory=dict)
     forms: list[Tally[str]] = field(default_factory=list)
     examples: list[Largest[None]] = field(default_factory=list)
 
@@ -158,6 +165,8 @@ class _Scores:
             counts=np.zeros(shape),
             squares=np.zeros(each),
             rows=np.zeros(each, dtype=np.int64),
+            texts=np.zeros(each, dtype=np.int64),
+            marks=[0] * each,
             is_negative=is_negative,
             index={key: index for index, key in enumerate(keys)},
             by_place=by_place,
@@ -165,9 +174,16 @@ class _Scores:
             examples=[Largest(_EXAMPLES) for _ in keys],
         )
 
-    def add(self, row: int, occurrences: Iterable[Occurrence]) -> None:
-        group = (row if self.by_place else self.seen) % len(self.sums)
-        self.seen += 1
+    def add(self, row: int, occurrences: Iterable[Occurrence], repeated: int | None) -> None:
+        """Add a row; those of one text, which ``repeated`` names, are one unit of the bootstrap."""
+        place = None if repeated is None else self.places.get(repeated)
+        is_new = place is None
+        if place is None:
+            place = row if self.by_place else self.seen
+            self.seen += 1
+            if repeated is not None:
+                self.places[repeated] = place
+        group, mark = place % len(self.sums), hash((row, len(self.keys)))
         chosen = [occurrence for occurrence in occurrences if occurrence.key in self.index]
         for key, form, _, _ in chosen:
             forms = self.forms[self.index[key]]
@@ -179,6 +195,8 @@ class _Scores:
             self.counts[group, index] += count
             self.squares[index] += squares
             self.rows[index] += 1
+            self.texts[index] += is_new
+            self.marks[index] ^= mark
             self.examples[index].add(-total if self.is_negative[index] else total, row, None)
 
 
@@ -217,7 +235,7 @@ class SecondLook:
         self._measured: dict[str | None, Measured] = {}
 
     def _empty(self, answer: str | None, keys: Sequence[str], most: int) -> _Scores:
-        groups = self._paired or min(GROUPS, most, self._first.rows[answer])
+        groups = self._paired or min(GROUPS, most, self._first.repeats.texts[answer])
         words, phrases = self._first.words.totals(answer), self._first.phrases.totals(answer)
         is_negative = [(phrases if " " in key else words)[key].sum < 0 for key in keys]
         return _Scores.of(keys, groups, is_negative, self._paired is not None)
@@ -227,7 +245,7 @@ class SecondLook:
         if row.explained != row.answer:
             return
         occurrences = [*words_of(row), *phrases_of(row, self._first.signed)]
-        self._scores[row.answer].add(row.row, occurrences)
+        self._scores[row.answer].add(row.row, occurrences, self._first.repeats.key(row))
         for key in {occurrence.key for occurrence in occurrences}:
             if key in self._labels:
                 self._rows[key] += 1
@@ -251,7 +269,7 @@ class SecondLook:
                 draws=draws,
                 groups=groups,
                 signed=self._first.signed,
-                least=least_rows(self._first.rows[answer]),
+                least=least_rows(self._first.repeats.texts[answer]),
             )
         return self._measured[answer]
 
@@ -272,10 +290,26 @@ class SecondLook:
             if key in all_phrases and self._matters(effect) and (value := phrases.interest(key)) > 0
         }
         kept = phrases.apart(_strongest(interests, len(interests)))
+        order = self._in_order(answer, words)[: listed(count)]
+        tied = self._tied(answer, [*order, *interests])
         return (
-            tuple(measured.effects[key] for key in self._in_order(answer, words)[: listed(count)]),
+            tuple(replace(measured.effects[key], tied=tied.get(key, ())) for key in order),
             tuple(measured.effects[key] for key in kept[: listed(count, LISTED_PHRASES)]),
         )
+
+    def _tied(self, answer: str | None, keys: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the words that are in the very same rows as others, with these, the best name first."""
+        scores, effects = self._scores[answer], self.measured(answer).effects
+        groups: dict[tuple[int, int], list[str]] = {}
+        for key in keys:
+            index = scores.index[key]
+            groups.setdefault((int(scores.rows[index]), scores.marks[index]), []).append(key)
+        found: dict[str, tuple[str, ...]] = {}
+        for group in groups.values():
+            if len(group) > 1:
+                ranked = sorted(group, key=lambda key: (-words_in(key), self._rows[key], -len(key), key))
+                found |= dict.fromkeys(group, tuple(effects[key].word for key in ranked[:_TIED]))
+        return found
 
     def _matters(self, word: WordEffect) -> bool:
         """Return whether a mean score is large enough to be listed, however certain it is."""
@@ -286,8 +320,8 @@ class SecondLook:
     def _in_order(self, answer: str | None, strengths: Mapping[str, float]) -> list[str]:
         """Return words in the order of their strengths, those of few rows last: some of them are chance."""
         effects = self.measured(answer).effects
-        few = max(2, min(_ENOUGH_ROWS, self._first.rows[answer] // 20))
-        return sorted(strengths, key=lambda key: (effects[key].rows < few, -strengths[key], key))
+        few = max(2, min(_ENOUGH_ROWS, self._first.repeats.texts[answer] // 20))
+        return sorted(strengths, key=lambda key: (effects[key].texts < few, -strengths[key], key))
 
     def _effect(
         self, answer: str | None, scores: _Scores, index: int, interval: tuple[float, float]
@@ -308,6 +342,7 @@ class SecondLook:
             spread=total.spread,
             count=total.count,
             rows=total.rows,
+            texts=int(scores.texts[index]),
             share=total.rows / max(self._first.rows[answer], 1),
             answer_share=None if answer is None else total.rows / self._rows[key],
             label_precision=labels[answer] / labels.total() if answer is not None and labels else None,
@@ -325,7 +360,7 @@ class Measured:
         draws: Mean scores in each resample.
         groups: How many groups of rows have each.
         signed: Whether scores are effects, which add up, or importances, which are averaged.
-        least: In how many rows a word must be.
+        least: In how many different texts a word must be.
     """
 
     effects: Mapping[str, WordEffect]
@@ -336,8 +371,8 @@ class Measured:
     least: int
 
     def frequent(self) -> dict[str, WordEffect]:
-        """Return the effects of the words that are in enough rows."""
-        return {key: effect for key, effect in self.effects.items() if effect.rows >= self.least}
+        """Return the effects of the words that are in enough different texts."""
+        return {key: effect for key, effect in self.effects.items() if effect.texts >= self.least}
 
 
 def strength(interval: tuple[float, float], signed: bool = True) -> float:

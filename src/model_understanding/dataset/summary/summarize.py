@@ -306,11 +306,16 @@ def _notes(first: FirstTotals) -> Iterator[str]:
                 f"{more}. If the data has another order, write the names of the classes in their place."
             )
         others = {value: count for value, count in rows.label_counts.items() if value not in rows.classes}
-        if others:
+        if count := sum(others.values()):
             yield (
-                f"{sum(others.values()):,} rows have a right class that the model does not have "
-                f"({_some(others)}): they do not count as right or wrong."
+                f"{count:,} {'row has' if count == 1 else 'rows have'} a label that the model does not have "
+                f"({_some(others)}); {'it does' if count == 1 else 'they do'} not count as right or wrong."
             )
+    if repeated := first.words.repeats.rows:
+        yield (
+            f"{repeated:,} of {first.answered.total():,} rows {'repeats' if repeated == 1 else 'repeat'} the "
+            "text of another row. Words are ranked, and their intervals found, by different texts."
+        )
     if first.words.missed:
         yield (
             "The data has too many different words and phrases to count all: those in "
@@ -325,8 +330,8 @@ def _error_notes(first: FirstTotals) -> Iterator[str]:
         return
     if manifest["columns"].get("label") is None:
         yield (
-            "Not known: the data has no right classes. Name their column with --label-column when the data "
-            "set is run."
+            "Not known: no column of right classes was found. Run the data set again with --label-column "
+            "NAME and another folder: --out NEW_FOLDER."
         )
     elif manifest["problem"] != "single_label":
         yield "Not counted: the model can give several classes to one text."

@@ -50,6 +50,7 @@ _LABEL, _WORD = 120, 200  # characters
 _MAX_WORDS = 8_000  # of all answers
 _LEAST_WORDS = 10  # of each answer
 _MAX_CHANGES = 500
+_NO_CHANGE = 0.005  # a difference that is shown as 0.00
 _MAX_MATRIX = 12  # classes in a matrix; of more, the most frequent mistakes are listed
 _MAX_CELLS = 200
 _SLICE_ROWS = 5
@@ -73,7 +74,8 @@ def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
     kept = max(_LEAST_WORDS, _MAX_WORDS // (2 * max(len(summary.answers), 1)))
     if any(max(len(answer.words), len(answer.phrases)) > kept for answer in summary.answers):
         omitted.append(f"Of each answer, only the first {kept:,} words and phrases are on the page.")
-    answers = [_answer(answer, kept, rows) for answer in summary.answers]
+    in_order = sorted(summary.answers, key=lambda answer: not answer.words)  # the page opens on the first
+    answers = [_answer(answer, kept, rows) for answer in in_order]
     return {
         "schema": SCHEMA,
         "kind": "dataset",
@@ -125,14 +127,15 @@ def dataset_json(summary: DatasetSummary) -> str:
 def compared_datasets_payload(comparison: DatasetComparison) -> dict[str, Any]:
     """Return the data of the page of two runs: ``DatasetComparisonPayload`` of the schema."""
     runs = (comparison.first, comparison.second)
-    changes = comparison.words[:_MAX_CHANGES]
+    unequal = [one for one in comparison.words if one.adjusted < LEVEL or abs(one.difference) >= _NO_CHANGE]
+    changes = unequal[:_MAX_CHANGES]
     sides = [[change.before for change in changes], [change.after for change in changes]]
     examples = [runs[0].examples, {**runs[1].examples, **comparison.examples}]
     rows = [Rows(of_run, run.manifest) for of_run, run in zip(examples, runs, strict=True)]
     rows[1].keep(example.row for example, _ in changed_rows(comparison))
     for of_run, of_side in zip(rows, sides, strict=True):
         of_run.keep(in_turn([effect.examples for effect in of_side if effect is not None]))
-    more = len(comparison.words) - len(changes)
+    more = len(unequal) - len(changes)
     omitted = [f"{more:,} more words are only in the .json file."] if more else []
     return {
         "schema": SCHEMA,

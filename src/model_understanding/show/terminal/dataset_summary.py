@@ -165,7 +165,7 @@ def _print_words(summary: DatasetSummary, console: Console) -> None:
 def _print_effects(answer: AnswerSummary, summary: DatasetSummary, console: Console) -> None:
     effects = [*answer.words[:_WORDS], *answer.phrases[:_PHRASES]]
     if not effects:
-        _say("no word stands out: rows with this answer are few, or its words differ", console)
+        _say("No word stands out: rows with this answer are few, or their words differ.", console)
         return
     has_labels = any(effect.label_precision is not None for effect in effects)
     header = ["word", measure(summary), _INTERVAL, "rows"]
@@ -265,7 +265,7 @@ def _print_slices(slices: Sequence[ErrorSlice], summary: DatasetSummary, console
     for slice_ in slices[: _ROWS // 2]:
         words = ", ".join(f"“{printable(word, 30)}”" for word in slice_.words)
         sentence = (
-            f"{words}: {slice_.errors:,} of {slice_.size:,} rows like these are {mistake(slice_)} "
+            f"{words}: {slice_.errors:,} of {slice_.size:,} rows with words like these are {mistake(slice_)} "
             f"({format_percent(slice_.precision)})."
         )
         _write(Sentence.of(sentence, (f" ({common_words(slice_)})", "dim")), console)

@@ -13,9 +13,11 @@ from model_understanding.results.dataset_summary import (
 )
 from model_understanding.show.shared.words import format_percent, printable
 from model_understanding.show.views.dataset_words import counted, in_quotes, short
+from model_understanding.statistics import wilson_interval
 
 _NAMED_WORDS, _NAMED_ANSWERS = 3, 3
 _FIRST_WORDS = 10  # of an answer, of which some are named
+_ENOUGH_TEXTS = 5  # with a word that is named
 _CLEARLY = 0.4  # of the largest of their effects, which a named word must have
 
 Finding = tuple[str, ...]
@@ -130,8 +132,8 @@ def _shortcut_finding(shortcuts: tuple[Shortcut, ...] | None) -> Finding:
         causal, label = shortcut.inserted, short(shortcut.word.label)
         if place:
             pieces[-1] += "; "
-        rates = f"{format_percent(causal.flip_rate)} of other texts to "
-        control = f" (control words: {format_percent(causal.control_flip_rate)})"
+        rates = f"{causal.flips:,} of {causal.trials:,} other texts to "
+        control = f" (control words: {causal.control_flips:,} of {causal.control_trials:,})"
         pieces += [in_quotes(shortcut.word.word), f" changes the answer of {rates}", label, control]
     pieces[-1] += "."
     if more := len(confirmed) - len(named):
@@ -141,21 +143,68 @@ def _shortcut_finding(shortcuts: tuple[Shortcut, ...] | None) -> Finding:
 
 
 def _word_finding(summary: DatasetSummary) -> Finding:
-    answers = sorted((answer for answer in summary.answers if answer.words), key=lambda answer: -answer.rows)
+    answers = sorted((answer for answer in summary.answers if answer.rows), key=lambda answer: -answer.rows)
+    if not any(answer.words for answer in answers):
+        return ()
+    total = sum(answer.rows for answer in answers)
+    frequent = [(answer, _frequent(answer.words)) for answer in answers]
+    if not any(words for _, words in frequent):
+        return ("No word is in enough rows to say.",)
+    if not summary.signed:  # an important word may oppose the answer
+        frequent = [
+            (answer, [word for word in words if goes_with_answer(word, answer.rows / total)])
+            for answer, words in frequent
+        ]
     pieces: list[str] = ["Most important words: " if not summary.signed else "Strongest words: "]
-    for index, answer in enumerate(answers[:_NAMED_ANSWERS]):
-        if index:
+    for answer, words in [(answer, words) for answer, words in frequent if words][:_NAMED_ANSWERS]:
+        if len(pieces) > 1:
             pieces[-1] += "; "
-        for place, effect in enumerate(named(answer.words, summary.signed)):
+        for place, effect in enumerate(named(_apart(words), summary.signed)):
             if place:
                 pieces[-1] += ", "
-            pieces += [in_quotes(effect.word), ""]
+            pieces += [in_quotes(name_of(effect)), ""]
         if answer.label is not None:
             pieces[-1] += f" ({short(answer.label)})"
     if len(pieces) == 1:
-        return ()
+        return ("No important word goes with one answer more often than other words do.",)
     pieces[-1] += "."
     return tuple(pieces)
+
+
+def _frequent(words: Iterable[WordEffect]) -> list[WordEffect]:
+    """Return the words that are in enough different texts to be named first."""
+    return [word for word in words if texts_of(word) >= _ENOUGH_TEXTS]
+
+
+def _apart(words: Iterable[WordEffect]) -> list[WordEffect]:
+    """Return words without those that are in the very same rows as one before them."""
+    first_of: dict[str, WordEffect] = {}
+    for word in words:
+        first_of.setdefault(name_of(word), word)
+    return list(first_of.values())
+
+
+def name_of(word: WordEffect) -> str:
+    """Return what is said for a word: of those that are in the very same rows, what names them best."""
+    return word.tied[0] if word.tied else word.word
+
+
+def texts_of(word: WordEffect) -> int:
+    """Return how many different texts of an answer have a word."""
+    return word.texts or word.rows
+
+
+def goes_with_answer(word: WordEffect, share: float) -> bool:
+    """Return whether rows with a word get its answer more often than all rows do, beyond chance.
+
+    Args:
+        word: The word.
+        share: Share of all rows that get the answer.
+    """
+    if word.answer_share is None:  # of a language model
+        return True
+    texts = texts_of(word)
+    return wilson_interval(texts, max(texts, round(texts / max(word.answer_share, 1e-9))))[0] > share
 
 
 def _slice_finding(slices: tuple[ErrorSlice, ...] | None) -> Finding:
