@@ -112,6 +112,20 @@ def test_the_table_has_sources_and_the_sentences_that_were_removed():
     assert row.attributed.tolist() == [True, True]
     assert np.isnan(row.deleted.tolist()[0])
     assert row.deleted.tolist()[1] == 2.25
+    assert not table.is_title.any()
+
+
+def test_the_name_of_a_source_in_the_prompt_is_marked_as_its_title():
+    titled = AnswerSource(
+        name="roses.txt",
+        sentences=(
+            SourceSentence(text="(roses.txt", positions=[0]),
+            SourceSentence(text="Roses.", positions=[1]),
+        ),
+    )
+    fields = {"sentence_effects": np.ones((2, 10)), "is_sentence_removed": [True, True]}
+    table = made(("nothing",), sources=(titled,), effects=np.ones((1, 10)), **fields).to_dataframe()
+    assert table.is_title.tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize(
@@ -157,9 +171,13 @@ def test_the_answer_is_shown_with_marks_and_nothing_is_lost():
         "red": "sources", "blue": "sources", "Anna": "nothing",
     }  # fmt: skip
     assert view.sources[1].details == (
-        "statement 2: effect 3.5, 2.25 if the sentence is deleted · “Blue skies.”",
+        "statement 2: effect 3.5 when the document is hidden; 2.25 when the sentence is deleted from "
+        "the prompt · “Blue skies.”",
     )
     assert view.rows[1].effects == ("1.8", "5.8", "9.8")
+    assert view.columns == ("[1]", "[2]", "[3]")
+    assert [row.mark for row in view.sources] == ["[1]", "[2]"]
+    assert "Sources (documents in the prompt): [1] a.txt, [2] b.txt, [3] c" in view.facts
     assert view.rows[1].attributed == (False, True, False)
     assert any("not “is supported by”" in fact for fact in view.facts)
 

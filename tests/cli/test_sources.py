@@ -57,7 +57,7 @@ def test_it_is_printed_with_its_sentence_first(
     words = " ".join(outcome.out.split())
     assert "The plot was dull [no source], and it was not in Paris [no source]." in words
     assert "“Comes from” is not “is supported by”" in words
-    assert "Sources (built-in prompt): film.txt, plot.txt" in words
+    assert "Sources (built-in prompt): [1] film.txt, [2] plot.txt" in words
     assert "⟨film.txt⟩" in words
     assert files[1].read_text(encoding="utf-8").startswith("statement,text,origin")
 
@@ -88,6 +88,13 @@ def test_what_is_missing_is_named(
     outcome = command("sources", model, *words)
     assert outcome.code == 2
     assert message in outcome.err
+
+
+def test_its_help_only_offers_what_language_models_take(command: Callable) -> None:
+    words = command("sources", "--help").out
+    assert "causal-lm" in words
+    for other in ("token-classification", "--aggregation", "--pooling", "--multi-label"):
+        assert other not in words
 
 
 def test_a_classifier_is_refused(command: Callable, classifier: str, folder: Path) -> None:

@@ -19,7 +19,7 @@ from model_understanding.targets.names import CAUSAL_LM
 DEFAULT_NEW_TOKENS = 64
 
 
-@takes_model()
+@takes_model(tasks=(CAUSAL_LM,))
 def sources(
     documents: Annotated[
         list[Path],

@@ -23,6 +23,10 @@ Origin = Literal["sources", "answer", "question", "unclear", "nothing"]
 Removal = Literal["hidden", "deleted"]
 
 
+def _letters(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SourceSentence(JsonResult):
     """A sentence of a source.
@@ -55,6 +59,10 @@ class AnswerSource(JsonResult):
     def positions(self) -> Int[np.ndarray, " tokens"]:
         """The positions of its tokens in the prompt."""
         return np.concatenate([sentence.positions for sentence in self.sentences])
+
+    def is_title(self, sentence: int) -> bool:
+        """Return whether a sentence is the source's name, which the prompt says before its text."""
+        return _letters(self.sentences[sentence].text) == _letters(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +277,7 @@ class AnswerMap(Displayed):
         """Return a row for each statement and source, followed by those of its sentences that were removed.
 
         ``attributed`` says whether the statement is attributed to the source; ``sentence`` is missing in the
-        row of a whole source.
+        row of a whole source. ``is_title`` marks what is no sentence but the source's name in the prompt.
         """
         import pandas
 
@@ -284,6 +292,7 @@ class AnswerMap(Displayed):
                     "origin": statement.origin,
                     "source": source.name,
                     "sentence": None,
+                    "is_title": False,
                     "effect": self._effect(self.effects[index], statement),
                     "attributed": part is not None,
                     "alone": None if part is None else part.alone,
@@ -297,6 +306,7 @@ class AnswerMap(Displayed):
                             {
                                 **row,
                                 "sentence": source.sentences[place].text,
+                                "is_title": source.is_title(place),
                                 "effect": self._effect(self.sentence_effects[line], statement),
                                 "attributed": is_named,
                                 "alone": None,
@@ -304,7 +314,7 @@ class AnswerMap(Displayed):
                             }
                         )
         columns = ["statement", "text", "origin", "source", "sentence", "effect", "attributed"]
-        return pandas.DataFrame(rows, columns=[*columns, "alone", "deleted"])
+        return pandas.DataFrame(rows, columns=[*columns, "alone", "deleted", "is_title"])
 
     @staticmethod
     def _effect(effects: Float[np.ndarray, " tokens"], statement: Statement) -> float:

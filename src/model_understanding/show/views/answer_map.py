@@ -109,12 +109,12 @@ def answer_map_view(answer_map: AnswerMap) -> AnswerMapView:
         answer_map: The answer map.
     """
     numbers = _numbers(answer_map)
-    columns = _columns(answer_map, numbers)
+    columns = _columns(answer_map)
     return AnswerMapView(
         headline=headline(answer_map),
         answer=tuple(_parts(answer_map, numbers)),
         sources=tuple(_source_rows(answer_map, numbers)),
-        columns=tuple(_column_name(answer_map, source, numbers) for source in columns),
+        columns=tuple(f"[{numbers[source]}]" for source in columns),
         rows=tuple(_rows(answer_map, columns)),
         words=_words(answer_map),
         facts=tuple(_facts(answer_map, columns)),
@@ -165,9 +165,8 @@ def prompt_outline(answer_map: AnswerMap) -> str:
 
 
 def _numbers(answer_map: AnswerMap) -> dict[int, int]:
-    """Return the number of each source that a statement is attributed to, by first appearance."""
-    order = dict.fromkeys(part.source for each in answer_map.statements for part in each.sources)
-    return {source: number for number, source in enumerate(order, start=1)}
+    """Return the number of each source, in the order of the prompt."""
+    return {source: source + 1 for source in range(len(answer_map.sources))}
 
 
 def main_sources(statement: Statement) -> list[int]:
@@ -198,6 +197,8 @@ def _source_rows(answer_map: AnswerMap, numbers: dict[int, int]) -> Iterator[Sou
             for part in statement.sources
             if part.source == source
         ]
+        if not details:
+            continue
         yield SourceRow(
             mark=f"[{number}]",
             name=printable(answer_map.sources[source].name, _NAME),
@@ -206,17 +207,23 @@ def _source_rows(answer_map: AnswerMap, numbers: dict[int, int]) -> Iterator[Sou
 
 
 def _detail(answer_map: AnswerMap, place: int, part: SourceEffect) -> str:
-    sizes = [f"effect {format_number(part.effect)}"]
+    hidden = " when the document is hidden" if answer_map.removal == "hidden" else ""
+    sizes = [f"effect {format_number(part.effect)}{hidden}"]
     if part.alone is not None:
         sizes.append(f"{format_number(part.alone)} as the only source")
     if part.deleted is not None and answer_map.removal == "hidden":
-        what = "the source" if part.sentence is None else "the sentence"
-        sizes.append(f"{format_number(part.deleted)} if {what} is deleted")
-    text = f"statement {place}: {', '.join(sizes)}"
+        what = "the document" if part.sentence is None else f"the {_noun(answer_map, part)}"
+        sizes.append(f"{format_number(part.deleted)} when {what} is deleted from the prompt")
+    text = f"statement {place}: {'; '.join(sizes)}"
     if part.sentence is None:
         return text
     sentence = answer_map.sources[part.source].sentences[part.sentence].text
     return f"{text} · “{printable(sentence, _SENTENCE)}”"
+
+
+def _noun(answer_map: AnswerMap, part: SourceEffect) -> str:
+    is_title = part.sentence is not None and answer_map.sources[part.source].is_title(part.sentence)
+    return "title" if is_title else "sentence"
 
 
 # The answer.
@@ -267,16 +274,12 @@ def _mark(statement: Statement, numbers: dict[int, int]) -> str:
 # The table.
 
 
-def _columns(answer_map: AnswerMap, numbers: dict[int, int]) -> list[int]:
-    """Return the sources in the table: those that statements are attributed to, then the strongest others."""
+def _columns(answer_map: AnswerMap) -> list[int]:
+    """Return the sources in the table, in the order of the prompt: those attributed to, and the strongest."""
+    attributed = {part.source for each in answer_map.statements for part in each.sources}
     largest = answer_map.statement_effects().max(axis=0, initial=-np.inf)
-    others = [int(i) for i in np.argsort(-largest, kind="stable") if int(i) not in numbers]
-    return [*numbers, *others][:_MOST_COLUMNS]
-
-
-def _column_name(answer_map: AnswerMap, source: int, numbers: dict[int, int]) -> str:
-    name = printable(answer_map.sources[source].name, _NAME)
-    return f"[{numbers[source]}] {name}" if source in numbers else name
+    order = sorted(range(len(largest)), key=lambda source: (source not in attributed, -largest[source]))
+    return sorted(order[:_MOST_COLUMNS])
 
 
 def _rows(answer_map: AnswerMap, columns: Sequence[int]) -> Iterator[StatementRow]:
@@ -317,8 +320,14 @@ def _facts(answer_map: AnswerMap, columns: Sequence[int]) -> Iterator[str]:
         count = len(answer_map.sources)
         yield f"The table has {len(columns)} of {count} sources, those with the largest effects."
     if answer_map.removal == "hidden":
-        yield "Sources are hidden from all that follows the last one; other sources may carry their content."
-    names = ", ".join(printable(source.name, _NAME) for source in answer_map.sources[:8])
+        yield (
+            "To hide a document, the question and the answer cannot attend to it. Later documents could "
+            "still read it and pass on what it says."
+        )
+    names = ", ".join(
+        f"[{number}] {printable(source.name, _NAME)}"
+        for number, source in enumerate(answer_map.sources[:8], start=1)
+    )
     more = ", …" if len(answer_map.sources) > 8 else ""
     yield f"Sources ({printable(answer_map.layout, 80)}): {names}{more}"
     if answer_map.layout == "built-in prompt":
