@@ -267,7 +267,7 @@ def matched_shares_interval(more: int, fewer: int, total: int) -> tuple[float, f
         Agresti & Min (2005), "Simple Improved Confidence Intervals for Comparing Matched Proportions".
 
     >>> [round(end, 3) for end in matched_shares_interval(12, 2, 100)]  # (12.5 - 2.5) / 102
-    [0.025, 0.171]
+    [0.026, 0.17]
     """
     count, one, other = total + 2, more + 0.5, fewer + 0.5
     center = (one - other) / count

@@ -127,8 +127,9 @@ def test_several_texts_of_several_lengths(method):
 def test_an_estimate_runs_nothing_once_the_model_is_known(name):
     visualizer = measured(visualizer_of(name))
     options = {"target": "next"} if name in tiny_models.LANGUAGE_MODELS else {}
-    # Whether the model is causal and its cache can be trusted is measured once, here.
+    # Whether the model is causal, its cache can be trusted and its runs can be paired is measured once, here.
     visualizer.compute_saliency(PROBE, method="leave_one_out", **options)
+    visualizer.estimate_saliency(PROBE, method="deep_lift", **options)
     visualizer.estimate_saliency(PROBE, method="leave_one_out", **options)
     before = torch.random.get_rng_state()
     with counted(visualizer.model) as counts:

@@ -130,7 +130,7 @@ def test_a_classifier_that_is_given_documents_names_the_kinds_that_read_them(
 def test_an_option_of_another_command_is_named_as_such(command: Callable) -> None:
     outcome = command("evaluate", "demo:sentiment", "fine", "--target", "positive")
     assert outcome.code == 2
-    assert "hint: --target is an option of explain and ledger, not of evaluate." in outcome.err
+    assert "hint: --target is an option of explain, ledger and diff, not of evaluate." in outcome.err
 
 
 @pytest.mark.parametrize("suffix", ["html", "csv"])

@@ -37,7 +37,7 @@ def test_two_runs_are_compared(command, explained):
     done = command("summarize", explained, "--compare", explained)
     assert done.code == 0
     assert "All 24 answers stayed the same; no word changed its role." in done.out
-    assert len(done.out.splitlines()) <= 5
+    assert len(done.out.splitlines()) <= 6
 
 
 def test_what_a_comparison_does_not_use_is_refused(command, explained):

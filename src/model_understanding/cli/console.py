@@ -201,7 +201,8 @@ def _usage_message(error: Any) -> tuple[str, str]:
             if any(error.option_name in parameter.opts for parameter in command.params)
         ]
         if takers:
-            named = f"{error.option_name} is an option of {' and '.join(takers)}, not of {context.info_name}."
+            listed = " and ".join([", ".join(takers[:-1])] * (len(takers) > 1) + takers[-1:])
+            named = f"{error.option_name} is an option of {listed}, not of {context.info_name}."
             return f"Unknown option {error.option_name}.", f"{named} {see_help}"
         return f"Unknown option {error.option_name}.", _did_you_mean(error.option_name, options, hint)
     commands = getattr(context.command, "commands", {})

@@ -109,7 +109,7 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
             NumericalError: A layer does not sum to the difference.
 
         >>> ledger = ModelVisualizer("demo:sentiment").compute_ledger("A good film.", "A bad film.")
-        >>> ledger.tokens.surfaces()[ledger.strongest(top=1)[0].token]
+        >>> ledger.tokens.surfaces()[int(abs(ledger.residual[0]).argmax())]  # entering the first block
         'good'
         """
         encoding = self._encode(text)
