@@ -19,6 +19,9 @@ GRID = [
 ]
 # Of the largest score. bfloat16 keeps 8 bits, and some scores are differences of larger numbers.
 TOLERANCES = {torch.bfloat16: 0.15, torch.float16: 0.06}
+
+# Their masks are the least number of the type: differences leave the range of float16.
+TOO_NARROW = {(name, "deep_lift", torch.float16) for name in ("deberta-v2", "mpnet", "xlnet")}
 # A norm right behind the embedding table undoes their length: ⟨embedding, gradient⟩ is 0 but for rounding.
 NOTHING_TO_COMPARE = {("modernbert", "input_x_gradient"), ("bloom", "input_x_gradient")}
 REFUSED = {("mamba", method) for method in RULES}
@@ -41,6 +44,10 @@ def test_16_bit_scores_are_those_in_32_bits(name, dtype):
     whole, half = pair(name, dtype)
     for method in COMPARED:
         if (name, method) in NOTHING_TO_COMPARE | REFUSED:
+            continue
+        if (name, method, dtype) in TOO_NARROW:
+            with pytest.raises(UnsupportedModelError, match="float32"):
+                half.compute_saliency(PROBE, method=method, **target_of(name))
             continue
         expected = whole.compute_saliency(PROBE, method=method, **target_of(name))
         found = half.compute_saliency(PROBE, method=method, **target_of(name))
