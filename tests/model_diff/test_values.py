@@ -1,6 +1,7 @@
 """What a diff books to modules, against values computed in plain torch."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from changed_models import TEXT, changed, noise, value_of
 from torch import nn
 
 from model_understanding import ModelDiff, ModelVisualizer
+from model_understanding.errors import InputError
+from model_understanding.model_diff.placing import at_tokens
 
 ARCHITECTURES = (
     *("bert", "distilbert", "albert", "deberta-v2", "modernbert", "xlnet", "llama-classifier"),
@@ -165,3 +168,61 @@ def test_weights_are_not_copied() -> None:
     with Made():
         visualizer.compute_model_diff(other, TEXT)
     assert made == []
+
+
+@pytest.mark.parametrize("name", tiny_models.each(["bert", "distilbert", "albert", "deberta-v2"]))
+def test_a_pooled_head_is_at_no_token_whatever_its_width(name: str) -> None:
+    """A head with as many classes, or a pooler as wide, as the text has tokens reads no token."""
+    visualizer = tiny_models.visualizer_of(name)
+    probe = visualizer.compute_model_diff(changed(visualizer, noise(0.05)), TEXT)
+    widths = {visualizer.model.config.num_labels, getattr(visualizer.model.config, "hidden_size", 0)}
+    pooled = [change.name for change in probe.modules if change.layer is None and "embed" not in change.name]
+    for width in widths - {0, 1, 2}:
+        texts = ("a " * count for count in range(1, 80))
+        text = next(each for each in texts if len(visualizer.tokenizer(each)["input_ids"]) == width)
+        diff = visualizer.compute_model_diff(changed(visualizer, noise(0.05)), text)
+        rows = dict(zip([change.name for change in diff.modules], diff.at_tokens, strict=True))
+        for module in pooled:
+            if "classif" in module or "pooler" in module:
+                assert not rows[module].any(), module
+
+
+def test_tokens_are_found_by_the_kind_of_a_module_and_not_by_a_size_alone() -> None:
+    passed = torch.arange(25.0).reshape(1, 5, 5)
+    rows, columns = passed[0].sum(1).double(), passed[0].sum(0).double()
+    for kind in ("linear", "norm", "embedding"):
+        torch.testing.assert_close(at_tokens(passed, 5, kind=kind), rows)
+        assert at_tokens(passed[:, 0], 5, kind=kind) is None
+    torch.testing.assert_close(at_tokens(passed, 5, kind="convolution"), columns)
+    assert at_tokens(passed, 5, kind="experts") is None
+    assert at_tokens(passed, 5, kind="other", sizes={5}) is None  # channels or tokens
+    torch.testing.assert_close(
+        at_tokens(passed[..., :3], 5, kind="other", sizes={3}), passed[0, :, :3].sum(1).double()
+    )
+    assert at_tokens(torch.ones(1, 5, 5, 3), 5) is None  # heads or tokens
+
+
+def test_the_warnings_of_the_other_model_are_those_of_the_diff() -> None:
+    visualizer = tiny_models.visualizer_of("bert")
+    other = changed(visualizer, noise(0.05))
+    model = other.runner.model
+    provenance = model.loaded.provenance.with_cautions(["untrained head: this explains random weights"])
+    model.loaded = replace(model.loaded, provenance=provenance)
+    diff = visualizer.compute_model_diff(other, TEXT)
+    assert any("untrained head" in caution for caution in diff.provenance.cautions)
+    summary = visualizer.compute_model_diffs(other, [TEXT])
+    assert any("untrained head" in caution for caution in summary.provenance.cautions)
+
+
+def test_a_continuation_that_is_missing_is_asked_for() -> None:
+    visualizer = tiny_models.visualizer_of("gpt2")
+    with pytest.raises(InputError, match="none is given"):
+        visualizer.compute_ledger(TEXT, TEXT, target="continuation")
+    with pytest.raises(InputError, match="none is given"):
+        visualizer.compute_model_diff(visualizer, TEXT, target="continuation")
+
+
+def test_a_text_compared_with_itself_has_no_gap_and_no_correction() -> None:
+    ledger = tiny_models.visualizer_of("mixtral").compute_ledger(TEXT, TEXT)
+    assert not ledger.corrections
+    assert ledger.gaps.max() < 1e-5

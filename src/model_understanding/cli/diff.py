@@ -101,6 +101,8 @@ def diff(
 
             steps(f"Loading {tuned}")
             other = other_visualizer(visualizer, tuned)
+            if fail_above is not None:
+                _require_trained(visualizer, other)
             largest = _Largest()
 
             def done(source: SourceText, result: ModelDiff | Failure) -> None:
@@ -155,6 +157,17 @@ def _question(
         "against": None if against is None else name(against),
     }
     return question if quantity is None else {**question, "quantity": quantity.value}
+
+
+def _require_trained(*visualizers: Any) -> None:
+    """Raise InputError if a limit is set on what random weights change."""
+    for visualizer in visualizers:
+        provenance = visualizer.runner.model.loaded.provenance
+        if any(caution.startswith("untrained") for caution in provenance.cautions):
+            raise InputError(
+                f"The head of {provenance.model} is untrained: there is nothing to compare.",
+                hint="Pass a model whose checkpoint has its head, or leave --fail-above out.",
+            )
 
 
 def _of_several(

@@ -183,7 +183,13 @@ class Recording:
         difference = value.detach() - self.value
         cuts = self._backward(value, before, after, summed, text.encoding.ids.numel())
         size = max(float(difference.abs().sum()), torch.finfo(difference.dtype).tiny)
-        corrections = {name: amount / size for name, amount in pairing.corrections.items() if amount}
+        rounding = (
+            16 * torch.finfo(torch.float32).eps * float(torch.maximum(value.detach(), self.value).abs().max())
+        )
+        is_noise = size <= rounding  # a share of nothing says nothing
+        corrections = {
+            name: amount / size for name, amount in pairing.corrections.items() if amount and not is_noise
+        }
         return FiniteBackward(self.value, value.detach(), cuts, corrections)
 
     def _run(self, side: Side) -> tuple[Tensor, dict[Hashable, Tensor]]:

@@ -221,8 +221,11 @@ def _checked_rows(
             )
         rows.append(cut.flatten().cpu().numpy())  # one text, whatever the order of its axes
     whole = np.stack(rows)
-    gaps = np.array([_gap(row, difference) for row in whole])
-    rounded = 2e-6 * max(abs(float(result.text[0])), abs(float(result.reference[0])))
+    scale = max(abs(float(result.text[0])), abs(float(result.reference[0])))
+    rounded = 2e-6 * scale
+    # Where the difference is rounding itself, what is missing is compared with the values.
+    least = scale if abs(difference) <= rounded else 0.0
+    gaps = np.array([_gap(row, difference, least) for row in whole])
 
     def adds_up(name: Any, row: Float[np.ndarray, " tokens"]) -> bool:
         is_rounding = abs(float(row.sum()) - difference) <= rounded + rounding[name]
@@ -257,9 +260,9 @@ def _dtype_hint(model: Model) -> str:
     return _HINT if is_exact else f"Load the model with dtype='float32'; it has {model.dtype}. {_HINT}"
 
 
-def _gap(row: Float[np.ndarray, " tokens"], difference: float) -> float:
+def _gap(row: Float[np.ndarray, " tokens"], difference: float, least: float = 0.0) -> float:
     """Return what a cut leaves unexplained, as a share of the difference or of what cancels in it."""
-    size = max(abs(difference), float(np.abs(row).sum()))
+    size = max(abs(difference), float(np.abs(row).sum()), least)
     return abs(float(row.sum()) - difference) / size if size else 0.0
 
 

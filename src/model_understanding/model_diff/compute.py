@@ -1,7 +1,7 @@
 """Compute a ``ModelDiff``: each model reads the text once, one backward pass books what weights change."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model_understanding.checks import whole_number
 from model_understanding.errors import InputError, NumericalError, UnsupportedModelError
@@ -94,7 +94,8 @@ class ModelPair:
 class _Book:
     """Sums what is booked to each module, by token."""
 
-    def __init__(self, tokens: int, first_logits: int) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], tokens: int, first_logits: int) -> None:
+        self._modules = modules
         self._tokens = tokens
         self._first_logits = first_logits
         self.values: dict[str, float] = {}
@@ -109,7 +110,10 @@ class _Book:
         self.sizes[name] = self.sizes.get(name, 0.0) + size
         self.rounding += 4 * torch.finfo(passed.dtype).eps * size
         self.values[name] = self.values.get(name, 0.0) + float(passed.sum(dtype=torch.float64))
-        row = at_tokens(passed, self._tokens, self._first_logits)
+        module = self._modules.get(name)
+        weights = () if module is None else module._parameters.values()
+        sizes = {size for weight in weights if weight is not None for size in weight.shape}
+        row = at_tokens(passed, self._tokens, self._first_logits, kind_of(module), sizes)
         if row is not None:
             self.rows[name] = self.rows.get(name, 0) + row.cpu()
 
@@ -140,7 +144,7 @@ def model_diff(
     model, other, count = pair.model, pair.other, text.ids.shape[1]
     length, read, first = question_of(model, text, target, function)
     prefix = text.prefix(length)
-    book = _Book(length, first if model.is_language_model else 0)
+    book = _Book(pair.modules.modules, length, first if model.is_language_model else 0)
     two = TwoModels(pair.modules.owners, pair.modules.units, book.note)
     answers: list[int] = []
     scale = 0.0
@@ -297,6 +301,8 @@ def answer_name(model: Model, index: int) -> str:
 
 
 def _cautions(pair: ModelPair, result: FiniteBackward) -> Iterator[str]:
+    for caution in pair.other.loaded.provenance.cautions:
+        yield f"{pair.other.name}: {caution}"
     share = result.corrections.get("routing", 0.0)
     if share >= 0.01:
         yield (

@@ -75,7 +75,8 @@ class ModelDiff(Displayed):
         other_value: Its value in the other model.
         modules: The M modules whose weights differ, in the model's order.
         at_tokens: What of each module's value arises at each token, shape ``(M, T)``. Its rows are 0 for
-            modules that do not work token by token, such as a classifier on pooled states.
+            modules that do not work token by token, such as a classifier on pooled states, and where it
+            is not known at which token something arises, as in experts.
         gap: The completeness gap.
         unchanged: Number of modules with weights whose weights are the same in both models.
         answers: What each model answers.

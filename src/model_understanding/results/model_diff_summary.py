@@ -243,7 +243,9 @@ class _Sums:
             layer=change.layer,
             value=value,
             share=share,
-            share_interval=self._interval(share, squares),
+            share_interval=None
+            if (ends := self._interval(share, squares)) is None
+            else (max(ends[0], 0.0), ends[1]),
             signed_share=signed,
             signed_interval=self._interval(signed, squares),
         )

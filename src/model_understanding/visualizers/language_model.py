@@ -1076,6 +1076,7 @@ class GenerativeModelVisualizer(Visualizer):
             UnsupportedModelError: The two runs of this model cannot be compared exactly.
             NumericalError: A layer does not sum to the difference.
         """
+        _require_continuation(target, continuation)
         if target is None and continuation is None:
             target = "next"
         spec = TargetSpec(
@@ -1189,6 +1190,7 @@ class GenerativeModelVisualizer(Visualizer):
         quantity: Quantity,
         span: Span | None,
     ) -> TargetSpec:
+        _require_continuation(target, continuation)
         if target is None and continuation is None:
             target = "next"
         return TargetSpec(
@@ -1440,3 +1442,12 @@ def _attributions(
     ]
     attributions = attribute(runner, method, explained, readable(targets), spec.function, errors)
     return in_place(targets, attributions)
+
+
+def _require_continuation(target: TokenTarget | None, continuation: object) -> None:
+    """Raise InputError where a continuation is to be explained and none is given."""
+    if isinstance(target, str) and target == "continuation" and continuation is None:
+        raise InputError(
+            "The continuation is to be explained, and none is given.",
+            hint="Pass one prompt and its continuation: continuation=TEXT (--continuation TEXT).",
+        )

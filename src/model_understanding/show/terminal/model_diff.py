@@ -60,6 +60,7 @@ def print_model_diff_summary(summary: ModelDiffSummary, console: Console | None 
     """
     console = console or Console()
     view = model_diff_summary_view(summary, top)
+    print_cautions(cautions_of(summary), console)
     console.print()
     console.print(Text(" ".join(view.answer), style="bold"))
     if view.modules:

@@ -111,6 +111,13 @@ class LedgerView:
         return next((shown for shown in self.maps if shown.key == key), None)
 
 
+def _read_after(ledger: Ledger) -> str:
+    """Return what the reference's value is of: of a loss, the tokens stay those of the text."""
+    if ledger.target.quantity != "loss" or ledger.baseline is not None:
+        return "the reference"
+    return "the text's tokens after those of the reference"
+
+
 def ledger_view(ledger: Ledger, top: int = 5) -> LedgerView:
     """Return what every output shows of a ledger.
 
@@ -122,7 +129,7 @@ def ledger_view(ledger: Ledger, top: int = 5) -> LedgerView:
     return LedgerView(
         answer=ledger_answer(ledger, token_name),
         headline=f"Difference in {target}: {format_number(difference)} ({format_number(ledger.value)} for "
-        f"the text, {format_number(ledger.reference_value)} for the reference)",
+        f"the text, {format_number(ledger.reference_value)} for {_read_after(ledger)})",
         texts=_texts(ledger),
         compared=tuple(_compared(ledger)),
         baseline="" if ledger.baseline is None else f"its baseline ({printable(ledger.baseline, 60)})",
