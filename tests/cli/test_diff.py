@@ -49,14 +49,15 @@ def test_in_words(command: Callable, classifier: str, tuned: dict[str, str]) -> 
 
 def test_several_texts(command: Callable, classifier: str, tuned: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text(f"{TEXT}\n{OTHER}\n{'word ' * 500}\n")
-    saved = tmp_path / "diff.csv"
+    saved, page = tmp_path / "diff.csv", tmp_path / "diff.html"
     words = ("diff", classifier, tuned["bert"], "--file", str(tmp_path / "texts.txt"))
-    outcome = command(*words, "--out", str(saved))
+    outcome = command(*words, "--out", str(saved), "--out", str(page))
     assert outcome.code == 3  # one of the texts is too long
     assert "Over 2 texts, the answer's logit changes by" in outcome.out
     assert "1 text could not be compared." in outcome.out
     assert "line 3" in outcome.err
     assert saved.read_text().startswith("module,kind,layer,value,share,share_low,share_high,signed_share")
+    assert "Over 2 texts" in page.read_text()
     outcome = command(*words, "--json")
     *diffs, summary = outcome.out.splitlines()
     assert [json.loads(line)["type"] for line in diffs] == ["ModelDiff"] * 2
@@ -95,7 +96,7 @@ def test_an_adapter_s_folder(command: Callable, language_model: str, tmp_path: P
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--out", "x.html"), "Cannot save 'x.html': unknown format .html."),
+        (("--out", "x.docx"), "Cannot save 'x.docx': unknown format .docx."),
         (("--target", "goofy"), "goofy"),
         (("--continuation", "x"), "--continuation is for language models"),
         ((), "The models read this text as different tokens"),

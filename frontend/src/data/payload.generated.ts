@@ -551,10 +551,10 @@ export interface Evaluation {
   readonly reasons: readonly (string)[];
 }
 
-/** Where in a model a difference arises. */
+/** Where in a model a difference arises: between two texts, or between two models on one text. */
 export interface LedgerPayload {
   readonly schema: 1;
-  readonly kind: "ledger";
+  readonly kind: "ledger" | "diff";
   readonly title: string;
   /** What the page is of, and the model. */
   readonly origin: string;
@@ -568,9 +568,13 @@ export interface LedgerPayload {
   readonly texts: readonly (LedgerText)[];
   /** What a text was compared with if that is no other text; empty otherwise. */
   readonly baseline: string;
+  /** The models that were compared; empty where texts were. */
+  readonly models: readonly (LedgerModel)[];
   readonly axes: readonly (LedgerAxis)[];
   /** Empty where there is no difference. */
   readonly maps: readonly (LedgerMap)[];
+  /** What restoring modules gave; empty if it was not asked for. */
+  readonly restored: readonly (Named)[];
   /** How much of the difference the cuts leave unexplained. */
   readonly gap: string;
   readonly gaps: readonly (LedgerGap)[];
@@ -584,6 +588,16 @@ export interface LedgerPayload {
   /** Empty where there is none. */
   readonly command: string;
   readonly palette: Palettes;
+}
+
+export interface LedgerModel {
+  /** Which of the two it is. */
+  readonly name: string;
+  readonly called: string;
+  /** What it answers; empty if that is not known. */
+  readonly answer: string;
+  /** The target's value in it. */
+  readonly value: string;
 }
 
 /** One of the texts compared, in parts. */

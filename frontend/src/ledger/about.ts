@@ -6,14 +6,32 @@ import { type Child, h } from "../ui/dom";
 import { bdi, button, list, note, table } from "../ui/parts";
 import type { PageContext } from "./state";
 
-export function gapsView({ gap, gaps }: LedgerPayload): Child[] {
+export function gapsView({ kind, gap, gaps }: LedgerPayload): Child[] {
   const lines = gaps.map(({ name, sum, gap: part }) =>
     h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, sum), h("td", {}, part)),
   );
   return [
-    note(`${gap[0].toUpperCase()}${gap.slice(1)}: what a cut leaves of the difference, as a share of it.`),
-    h("div", { class: "scroll" }, table(["cut", "sum", "gap"], h("tbody", {}, ...lines), "pairs")),
+    note(
+      `${gap[0].toUpperCase()}${gap.slice(1)}: what ${kind === "diff" ? "all modules leave" : "a cut leaves"} of the difference, as a share of it.`,
+    ),
+    h(
+      "div",
+      { class: "scroll" },
+      table([kind === "diff" ? "what" : "cut", "sum", "gap"], h("tbody", {}, ...lines), "pairs"),
+    ),
   ];
+}
+
+export function restoredView({ restored }: LedgerPayload): Child[] {
+  return [namedValues(restored)];
+}
+
+function namedValues(rows: LedgerPayload["provenance"]): HTMLElement {
+  return h(
+    "dl",
+    { class: "provenance" },
+    ...rows.map(({ name, value }) => h("div", {}, h("dt", {}, name), h("dd", {}, bdi(value)))),
+  );
 }
 
 export function codeView({ payload, say }: PageContext): Child[] {
@@ -41,11 +59,7 @@ export function aboutView({ howToRead, provenance }: LedgerPayload, size = ""): 
       { class: "about" },
       list(howToRead),
       h("h3", {}, "Provenance"),
-      h(
-        "dl",
-        { class: "provenance" },
-        ...provenance.map(({ name, value }) => h("div", {}, h("dt", {}, name), h("dd", {}, bdi(value)))),
-      ),
+      namedValues(provenance),
       size && h("p", { class: "note", "data-role": "page-size" }, `Page size: ${size}.`),
       note("Made with model-understanding. This page loads nothing from the network."),
     ),

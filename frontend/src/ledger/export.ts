@@ -1,4 +1,4 @@
-/** Exports the map that is shown, and the ledger as a table. */
+/** Exports the map that is shown, and the ledger or diff as a table. */
 
 import { csv } from "../export/csv";
 import type { Exported } from "../export/menu";
@@ -9,14 +9,15 @@ import { axisOf, type PageContext, spansOf } from "./state";
 const WIDTH = 720;
 
 export function ledgerExport({ payload, store, theme }: PageContext): Exported {
-  const { maps, difference, title, python, command } = payload;
+  const { kind, maps, difference, title, python, command } = payload;
   const cells = maps.flatMap((map) => {
     const axis = axisOf(payload, map);
     return map.values.map((value, index) => {
       const column = index % axis.names.length;
+      const row = Math.floor(index / axis.names.length);
       return {
         part: map.key,
-        layer: Math.floor(index / axis.names.length),
+        layer: kind === "diff" ? map.rowLabels[row] : row,
         [axis.noun === "head" ? "head" : "position"]: column,
         name: axis.labels[column],
         reference: axis.seconds[column] || axis.labels[column],
@@ -25,7 +26,7 @@ export function ledgerExport({ payload, store, theme }: PageContext): Exported {
     });
   });
   return {
-    name: "ledger",
+    name: kind,
     scene: () => {
       const map = maps[store.state.map];
       const axis = axisOf(payload, map);

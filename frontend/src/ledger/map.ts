@@ -19,6 +19,9 @@ const NAMES: Record<string, string> = {
   attention: "Attention",
   mlp: "MLPs",
   heads: "Heads",
+  modules: "Modules",
+  blocks: "Blocks × tokens",
+  tokens: "Tokens",
 };
 
 export function mapView(context: PageContext): HTMLElement {
@@ -62,7 +65,8 @@ export function mapView(context: PageContext): HTMLElement {
       drawScene(sized(canvas, scene.width, scene.height, Math.min(devicePixelRatio || 1, most)), scene);
     }
     corner.style.width = `${grid.left.width}px`;
-    replace(meaning, `${drawn.map.meaning} The first block is at the bottom.`);
+    const order = drawn.map.rows.length > 1 ? " The first block is at the bottom." : "";
+    replace(meaning, `${drawn.map.meaning}${order}`);
     const { reach } = drawn.map;
     replace(
       legend,

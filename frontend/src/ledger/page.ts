@@ -1,4 +1,4 @@
-/** The page of a ledger: its answer, the texts, the map, the strongest places. */
+/** The page of a ledger or a diff of two models: its answer, what was compared, the map, the strongest places. */
 
 import type { LedgerPayload } from "../data/payload.generated";
 import type { MountOptions } from "../start";
@@ -12,7 +12,7 @@ import { toast } from "../ui/toast";
 import { Tooltip } from "../ui/tooltip";
 import { helpDialog } from "../views/help";
 import { toolbar } from "../views/toolbar";
-import { aboutView, codeView, gapsView } from "./about";
+import { aboutView, codeView, gapsView, restoredView } from "./about";
 import css from "./ledger.css";
 import { mapView } from "./map";
 import { rankedView } from "./ranked";
@@ -24,7 +24,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["↑ ↓", "on the map: next or previous layer"],
   ["← →", "on the map: previous or next token"],
   ["Home End", "on the map: first or last token"],
-  ["m", "next map: hidden states, attention, MLPs, heads"],
+  ["m", "next map"],
   ["a", "every token, or only those that have some of the difference"],
   ["t", "theme: auto, light or dark"],
   ["Esc", "close menus"],
@@ -51,6 +51,8 @@ export function mountLedger(element: HTMLElement, payload: LedgerPayload, option
     h(
       "div",
       { class: "drawers" },
+      payload.restored.length > 0 &&
+        drawer(store, "restored", "What restoring gave", () => restoredView(payload)),
       payload.gap !== "" && drawer(store, "gaps", "How exact it is", () => gapsView(payload)),
       (payload.python || payload.command) !== "" &&
         drawer(store, "code", "Compute it again", () => codeView(context)),

@@ -1,4 +1,4 @@
-/** The strongest places of the map that is shown, and the strongest heads; a click selects one on the map. */
+/** The strongest places of the map that is shown, and the strongest heads or tokens; a click selects one on the map. */
 
 import type { LedgerCell, LedgerMap } from "../data/payload.generated";
 import { h, replace } from "../ui/dom";
@@ -10,17 +10,17 @@ const FEW = 8;
 
 export function rankedView(context: PageContext): HTMLElement {
   const { payload, store, theme } = context;
-  const heads = payload.maps.findIndex(({ key }) => key === "heads");
-  const [places, ofHeads] = [h("section", { class: "ranked" }), h("section", { class: "ranked" })];
+  const second = payload.maps.findIndex(({ key }) => key === "heads" || key === "tokens");
+  const [places, ofSecond] = [h("section", { class: "ranked" }), h("section", { class: "ranked" })];
   const draw = () => {
     const { map } = store.state;
-    const isHeads = map === heads;
-    list(context, places, isHeads ? 0 : map);
-    if (heads >= 0) list(context, ofHeads, heads);
+    const isSecond = map === second;
+    list(context, places, isSecond ? 0 : map);
+    if (second >= 0) list(context, ofSecond, second);
   };
   store.watch(["map", "row", "column"], draw);
   theme.watch(draw);
-  return h("div", { class: "ranked-lists" }, places, heads >= 0 && ofHeads);
+  return h("div", { class: "ranked-lists" }, places, second >= 0 && ofSecond);
 }
 
 function list(context: PageContext, element: HTMLElement, index: number): void {

@@ -1,4 +1,4 @@
-/** The two texts that were compared, with the tokens that differ and the target's value on each. */
+/** The texts or models that were compared, with the tokens that differ and the target's value on each. */
 
 import type { LedgerPart, LedgerText } from "../data/payload.generated";
 import { type Child, h, on } from "../ui/dom";
@@ -8,7 +8,7 @@ import { number } from "./words";
 
 export function textsView(context: PageContext): HTMLElement {
   const { payload, store } = context;
-  const { texts, baseline, target, difference } = payload;
+  const { texts, baseline, models, target, difference } = payload;
   const tokens: HTMLElement[] = [];
   const line = (name: string, content: Child, value: string, style = "") =>
     h(
@@ -20,6 +20,10 @@ export function textsView(context: PageContext): HTMLElement {
     );
   const lines = texts.map((text) => line(text.name, textOf(text, tokens), text.value));
   if (baseline) lines.push(line("reference", bdi(baseline), ""));
+  for (const { name, called, answer, value } of models) {
+    const answers = answer ? h("span", { class: "note" }, " answers “", bdi(answer), "”") : "";
+    lines.push(line(name, h("span", {}, bdi(called), answers), value));
+  }
   lines.push(
     line("difference", h("span", { class: "note" }, "in ", bdi(target)), number(difference), " total"),
   );

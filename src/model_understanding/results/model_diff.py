@@ -1,19 +1,16 @@
 """The difference between two models on one text: which modules' weights make it, and at which token."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from model_understanding.checks import whole_number
 from model_understanding.errors import NumericalError
-from model_understanding.results.files import csv_text, save_as
 from model_understanding.results.provenance import Provenance
-from model_understanding.results.rendering import Displayed
+from model_understanding.results.rendering import Drawn
 from model_understanding.results.serialization import JsonResult
 from model_understanding.results.target import Target
 from model_understanding.tokens import Tokens, read_only
@@ -60,7 +57,7 @@ class Restoration(JsonResult):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class ModelDiff(Displayed):
+class ModelDiff(Drawn):
     """How the difference of a target between two models on one text is distributed over their weights.
 
     Each module's value is ``⟨m, f(x̄; other weights) − f(x̄; own weights)⟩``: what its weights change of its
@@ -96,9 +93,6 @@ class ModelDiff(Displayed):
     >>> diff.difference, [tuple(change) for change in diff.strongest(top=1)]
     (1.5, [('up', 1.25)])
     """
-
-    SUFFIXES: ClassVar[tuple[str, ...]] = (".json", ".csv")
-    """The formats that ``save`` writes."""
 
     tokens: Tokens
     target: Target
@@ -162,27 +156,3 @@ class ModelDiff(Displayed):
             ]
         columns = ["module", "kind", "layer", "position", "token", "value"]
         return pandas.DataFrame(rows, columns=columns).astype({"layer": "Int64", "position": "Int64"})
-
-    def to_csv(self) -> str:
-        """Return the table as CSV; cells that a spreadsheet would run as formulas get a leading tab."""
-        return csv_text(self.to_dataframe())
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the diff in the format of the file's suffix.
-
-        ``.json`` can be loaded again with ``ModelDiff.from_json``; ``.csv`` is the table of ``to_dataframe``.
-
-        Args:
-            path: File to write; it is written atomically.
-
-        Returns:
-            The path written.
-
-        Raises:
-            InputError: The suffix is another one, or the file cannot be written.
-        """
-        return save_as(path, self.SUFFIXES, self._bytes)
-
-    def _bytes(self, suffix: str) -> bytes:
-        text = f"{self.to_json(indent=1)}\n" if suffix == ".json" else self.to_csv()
-        return text.encode("utf-8", "backslashreplace")

@@ -1,19 +1,16 @@
 """The difference between two models over many texts: which modules' weights make it."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from model_understanding.checks import whole_number
 from model_understanding.results.failure import Failure
-from model_understanding.results.files import csv_text, save_as
 from model_understanding.results.model_diff import ModelDiff, ModuleChange
 from model_understanding.results.provenance import Provenance
-from model_understanding.results.rendering import Displayed
+from model_understanding.results.rendering import Rendered
 from model_understanding.results.serialization import JsonResult
 from model_understanding.statistics import t_quantile
 
@@ -52,7 +49,7 @@ class ModuleMean(JsonResult):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ModelDiffSummary(Displayed):
+class ModelDiffSummary(Rendered):
     """Which modules' weights make the difference between two models, over many texts.
 
     Args:
@@ -81,9 +78,6 @@ class ModelDiffSummary(Displayed):
     >>> summary.texts, summary.modules[0].name, summary.modules[0].share
     (2, 'up', 0.75)
     """
-
-    SUFFIXES: ClassVar[tuple[str, ...]] = (".json", ".csv")
-    """The formats that ``save`` writes."""
 
     texts: int
     failed: int = 0
@@ -154,31 +148,6 @@ class ModelDiffSummary(Displayed):
         columns = ["module", "kind", "layer", "value", "share", "share_low", "share_high", "signed_share"]
         columns += ["signed_low", "signed_high"]
         return pandas.DataFrame(rows, columns=columns).astype({"layer": "Int64"})
-
-    def to_csv(self) -> str:
-        """Return the table as CSV; cells that a spreadsheet would run as formulas get a leading tab."""
-        return csv_text(self.to_dataframe())
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the summary in the format of the file's suffix.
-
-        ``.json`` can be loaded again with ``ModelDiffSummary.from_json``; ``.csv`` is the table of
-        ``to_dataframe``.
-
-        Args:
-            path: File to write; it is written atomically.
-
-        Returns:
-            The path written.
-
-        Raises:
-            InputError: The suffix is another one, or the file cannot be written.
-        """
-        return save_as(path, self.SUFFIXES, self._bytes)
-
-    def _bytes(self, suffix: str) -> bytes:
-        text = f"{self.to_json(indent=1)}\n" if suffix == ".json" else self.to_csv()
-        return text.encode("utf-8", "backslashreplace")
 
 
 class _Sums:

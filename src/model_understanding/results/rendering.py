@@ -107,7 +107,8 @@ class Drawn(Rendered, abstract=True):
         Args:
             ax: Axes to draw into; by default a new pyplot figure that grows with the text.
             **options: Options of ``plot_saliency`` for an attribution, of ``plot_attention`` for an attention
-                map, of ``plot_ledger`` for a ledger: ``level="word"``, ``theme="dark"`` and so on.
+                map, of ``plot_ledger`` for a ledger: ``level="word"``, ``theme="dark"`` and so on; of a diff
+                the same as of a ledger, with ``kind`` one of ``modules``, ``blocks`` and ``tokens``.
 
         Returns:
             The axes.

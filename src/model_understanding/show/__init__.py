@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         DatasetComparison,
         DatasetSummary,
         Ledger,
+        ModelDiff,
+        ModelDiffSummary,
         Report,
         TokenLinks,
     )
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
         | AttentionMap
         | TokenLinks
         | Ledger
+        | ModelDiff
+        | ModelDiffSummary
         | DatasetSummary
         | DatasetComparison
     )
@@ -39,8 +43,8 @@ def render(result: "Drawable", suffix: str) -> bytes:
     """Return a result as the content of a file.
 
     Args:
-        result: A report, a comparison, an attribution, an attention map, links, a ledger, or the summary or
-            comparison of data sets, which have no figures.
+        result: A report, a comparison, an attribution, an attention map, links, a ledger, the diff of two
+            models on one text or on many, or the summary or comparison of data sets, which have no figures.
         suffix: ``.html``, ``.png``, ``.svg`` or ``.pdf``.
     """
     from model_understanding.results import (
@@ -73,10 +77,13 @@ def render_reports(entries: "Sequence[Entry]") -> str:
     return reports_page(entries)
 
 
-def plot(result: "Attribution | AttentionMap | Ledger", ax: "Axes | None", options: dict[str, Any]) -> "Axes":
-    """Draw an attribution, an attention map or a ledger with matplotlib."""
-    from model_understanding.results import AttentionMap, Ledger
+def plot(
+    result: "Attribution | AttentionMap | Ledger | ModelDiff", ax: "Axes | None", options: dict[str, Any]
+) -> "Axes":
+    """Draw an attribution, an attention map, a ledger or a diff of two models with matplotlib."""
+    from model_understanding.results import AttentionMap, Ledger, ModelDiff
     from model_understanding.show.figures.ledger import ledger_axes
+    from model_understanding.show.figures.model_diff import model_diff_axes
     from model_understanding.show.figures.options import PlotOptions
     from model_understanding.show.figures.report import attention_axes, saliency_axes
 
@@ -86,6 +93,8 @@ def plot(result: "Attribution | AttentionMap | Ledger", ax: "Axes | None", optio
     match result:
         case Ledger():
             return ledger_axes(result, ax, options=own, **options)
+        case ModelDiff():
+            return model_diff_axes(result, ax, options=own, **options)
         case AttentionMap():
             return attention_axes(result, ax, options=own, **options)
         case _:

@@ -139,6 +139,8 @@ def notebook_bundle(
 def _html(result: Result) -> str:
     from model_understanding.show.page.document import html_fragment, plain_fragment
 
+    if isinstance(result, ModelDiffSummary):
+        return plain_fragment(result)
     if isinstance(
         result, Generation | Tagging | SpanAnswer | MaskFilling | Choices
     ):  # all of it is in a table, without a script
@@ -146,7 +148,7 @@ def _html(result: Result) -> str:
     is_part = isinstance(result, Attribution | AttentionMap | LogitLens | QueryKey | TokenLinks)
     if is_part and not _is_empty(result):
         result = Report.of(result)
-    if isinstance(result, Report | Comparison | Ledger | DatasetSummary | DatasetComparison):
+    if isinstance(result, Report | Comparison | Ledger | ModelDiff | DatasetSummary | DatasetComparison):
         return html_fragment(result, NOTEBOOK_BYTES)
     from model_understanding.show.page.cards import card_fragment
 
@@ -168,6 +170,10 @@ def _has_figure(result: Result) -> bool:
         length = max(len(result.queries), len(result.keys))
     elif isinstance(result, Attribution):
         length = len(result.tokens)
+    elif isinstance(result, ModelDiffSummary):
+        return bool(result.modules)
+    elif isinstance(result, ModelDiff):
+        return any(change.value for change in result.modules) and len(result.tokens) <= MAX_FIGURE_TOKENS
     elif isinstance(result, Ledger):
         return bool(result.residual.any()) and len(result.tokens) <= MAX_FIGURE_TOKENS
     else:
@@ -176,6 +182,10 @@ def _has_figure(result: Result) -> bool:
 
 
 def _figure_bytes(result: Any) -> bytes:
+    if isinstance(result, ModelDiffSummary):  # equal to others of the same numbers, so no key
+        from model_understanding.show.figures.files import figure_file
+
+        return figure_file(result, "png")
     if result not in _FIGURES:
         from model_understanding.show.figures.files import figure_file
 

@@ -42,8 +42,8 @@ def diff_of(
 def test_one_module_with_most_of_it() -> None:
     view = model_diff_view(diff_of({"model.layers.11.mlp.down_proj": (0.1, 0.9), "lm_head": (0.1, 0.22)}))
     assert " ".join(view.answer) == (
-        "The log-probability of Rome rises by 1.32. 75.8 % of it comes from block 11's MLP down projection, "
-        "mostly at “capital”."
+        "The log-probability of Rome rises by 1.32; 75.8 % of it comes from block 11's MLP down projection, "
+        "mostly at “capital”. Over all modules, 84.8 % of it arises at “capital”."
     )
     assert view.headline == "log-probability of Rome: −1 in base, 0.32 in tuned"
     assert view.texts[1] == "base answers “Rome”, tuned “Milan”"
@@ -58,9 +58,12 @@ def test_one_module_with_most_of_it() -> None:
 def test_many_modules_and_what_was_restored() -> None:
     restored = Restoration(modules=("a", "b"), value=-1.2, share=0.8, random_shares=(0.0, 0.1, -0.1))
     view = model_diff_view(diff_of(dict.fromkeys("abcd", (-0.1, -0.15)), restored=restored))
-    assert view.answer[0] == "The log-probability of Rome drops by 1."
-    assert view.answer[1].startswith("No single module has half of it; it takes 2. The largest shares: a (25")
-    assert view.answer[2] == (
+    assert view.answer[:2] == (
+        "The log-probability of Rome drops by 1; the largest share, 25.0 %, comes from a, "
+        "mostly at “capital”.",
+        "No single module has half of it; it takes 2. The next ones: b (25.0 %), c (25.0 %).",
+    )
+    assert view.answer[3] == (
         "Restoring the 2 modules with the largest values brings back 80.0 % of the difference; restoring 2 "
         "random modules, 0.0 % (median of 3 draws)."
     )
@@ -68,7 +71,7 @@ def test_many_modules_and_what_was_restored() -> None:
 
 def test_contributions_that_cancel_have_no_shares_to_speak_of() -> None:
     view = model_diff_view(diff_of({"a": (1.0, 0.0), "b": (-0.99, 0.0)}))
-    assert "what is left of contributions that cancel" in view.answer[1]
+    assert "what is left of contributions that cancel" in view.answer[0]
 
 
 def test_nothing_changed() -> None:

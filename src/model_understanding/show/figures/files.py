@@ -1,15 +1,32 @@
 """Results as the content of a figure's file."""
 
 from model_understanding.comparison import Comparison
-from model_understanding.results import AttentionMap, Attribution, Ledger, Report, TokenLinks
+from model_understanding.results import (
+    AttentionMap,
+    Attribution,
+    Ledger,
+    ModelDiff,
+    ModelDiffSummary,
+    Report,
+    TokenLinks,
+)
 from model_understanding.show.figures.attention import attention_figure
 from model_understanding.show.figures.comparison import comparison_figure
 from model_understanding.show.figures.ledger import ledger_figure
+from model_understanding.show.figures.model_diff import model_diff_figure, model_diff_summary_figure
 from model_understanding.show.figures.report import figure_bytes, report_figure
 
 
 def figure_file(
-    result: Report | Comparison | Attribution | AttentionMap | TokenLinks | Ledger, format: str
+    result: Report
+    | Comparison
+    | Attribution
+    | AttentionMap
+    | TokenLinks
+    | Ledger
+    | ModelDiff
+    | ModelDiffSummary,
+    format: str,
 ) -> bytes:
     """Return the figure of a result as the content of a file.
 
@@ -22,6 +39,10 @@ def figure_file(
             figure = comparison_figure(result)
         case Ledger():
             figure = ledger_figure(result)
+        case ModelDiff():
+            figure = model_diff_figure(result)
+        case ModelDiffSummary():
+            figure = model_diff_summary_figure(result)
         case AttentionMap():
             figure = attention_figure(result)
         case Attribution() | TokenLinks():

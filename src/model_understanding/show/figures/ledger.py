@@ -3,19 +3,18 @@
 from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from model_understanding.checks import one_of
 from model_understanding.errors import InputError
 from model_understanding.results import Ledger
-from model_understanding.show.figures.fonts import drawable
-from model_understanding.show.figures.frame import Header, Panel, house_style, make_header
-from model_understanding.show.figures.heatmap import Grid, heatmap_axes, heatmap_panel
+from model_understanding.show.figures.difference_map import map_grid, map_title, small_panel
+from model_understanding.show.figures.frame import Header, house_style, make_header
+from model_understanding.show.figures.heatmap import heatmap_axes
 from model_understanding.show.figures.options import NO_OPTIONS, PlotOptions
 from model_understanding.show.figures.report import draw_panels, draw_rows
-from model_understanding.show.shared.colors import Palette, Theme, palette
-from model_understanding.show.shared.words import LABEL_LENGTH, cautions_of, printable
+from model_understanding.show.shared.colors import Theme, palette
+from model_understanding.show.shared.words import cautions_of
 from model_understanding.show.views.difference_map import DifferenceMap, signed_number
 from model_understanding.show.views.ledger import LedgerView, ledger_view
 
@@ -25,10 +24,7 @@ if TYPE_CHECKING:
 Kind = Literal["residual", "attention", "mlp", "heads"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _IN_FILES = KINDS[:3]
-_MAX_ROW = 20.0  # inches of plots side by side
-_LEAST = 3.9  # inches of a plot beside others
-_MOST_WRITTEN = 14  # rows and columns up to which contributions are written into the cells
-_WRITTEN = 0.01  # of the largest contribution, from which one is written
+MAX_ROW = 20.0  # inches of plots side by side
 
 
 def ledger_axes(
@@ -66,7 +62,7 @@ def ledger_axes(
             hint=f"Pass kind={others[0]!r}." if others else "The texts give the model the same output.",
         )
     header = partial(_header, ledger, view, shown, options)
-    return heatmap_axes(_grid(shown, colors, options), colors, header, ax, figsize)
+    return heatmap_axes(map_grid(shown, colors, options), colors, header, ax, figsize)
 
 
 def ledger_figure(ledger: Ledger, *, theme: Theme = "light") -> Figure:
@@ -89,24 +85,11 @@ def ledger_figure(ledger: Ledger, *, theme: Theme = "light") -> Figure:
             "The ledger has nothing to draw: there is no difference.", hint="Save it as .html or .json."
         )
     with house_style():
-        panels = [_small_panel(shown, colors) for shown in maps]
+        panels = [small_panel(shown, colors) for shown in maps]
         heading = " ".join(view.answer), " · ".join((view.headline, *view.texts))
-        if sum(panel.full_width for panel in panels) <= _MAX_ROW:
+        if sum(panel.full_width for panel in panels) <= MAX_ROW:
             return draw_rows([panels], Figure(), theme=theme, heading=heading)
         return draw_panels(panels, Figure(), theme=theme, heading=heading)
-
-
-def _small_panel(shown: DifferenceMap, colors: Palette) -> Panel:
-    def header(width: float, indent: float) -> Header:
-        return make_header(
-            title=_title(shown), details=(shown.meaning,), cautions=(), width=width, indent=indent
-        )
-
-    return heatmap_panel(_grid(shown, colors, NO_OPTIONS), colors, header, header_width=_LEAST)
-
-
-def _title(shown: DifferenceMap) -> str:
-    return shown.name[0].upper() + shown.name[1:]
 
 
 def _header(
@@ -119,50 +102,10 @@ def _header(
     height: float | None = None,
 ) -> Header:
     return make_header(
-        title=options.titled(f"{_title(shown)}: {signed_number(shown.difference)} in {view.target}"),
+        title=options.titled(f"{map_title(shown)}: {signed_number(shown.difference)} in {view.target}"),
         details=(shown.meaning, f"blue: raises {view.target}  ·  orange: lowers it"),
         cautions=cautions_of(ledger),
         width=width,
         indent=indent,
         height=height,
-    )
-
-
-def _grid(shown: DifferenceMap, colors: Palette, options: PlotOptions) -> Grid:
-    values = shown.drawn()[::-1].astype(np.float64)
-    columns = shown.columns
-    is_compared = any(columns.seconds)
-    noun = f"{columns.noun} of the text (of the reference)" if is_compared else columns.noun
-    return Grid(
-        values=values,
-        mask=np.ones(values.shape, dtype=bool),
-        rows=shown.row_labels[::-1],
-        columns=tuple(
-            drawable(printable(columns.label(span), LABEL_LENGTH + 4), LABEL_LENGTH + 8)
-            for span in columns.spans
-        ),
-        special_rows=np.zeros(len(values), dtype=bool),
-        special_columns=np.array([first < last or columns.muted[first] for first, last in columns.spans]),
-        excluded=(),
-        borders=(),
-        color=colors.signed,
-        signed=True,
-        column_label=noun,
-        row_labels=(shown.row_noun, "block"),
-        scale="contribution",
-        masked_label="",
-        cell_texts=_cell_texts(values, shown.reach, options),
-        row_noun="block",
-        reach=shown.reach,
-        options=options,
-    )
-
-
-def _cell_texts(values: np.ndarray, reach: float, options: PlotOptions) -> tuple[tuple[str, ...], ...] | None:
-    """Return the contributions of a small map; next to none is not written."""
-    if options.annot is not None or options.fmt is not None or max(values.shape) > _MOST_WRITTEN:
-        return None
-    return tuple(
-        tuple("" if abs(value) < _WRITTEN * reach else f"{value:.2g}".replace("-", "−") for value in row)
-        for row in values.tolist()
     )

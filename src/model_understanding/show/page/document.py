@@ -10,15 +10,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from model_understanding.comparison import Comparison
-from model_understanding.results import DatasetComparison, DatasetSummary, Ledger, Report
+from model_understanding.results import (
+    DatasetComparison,
+    DatasetSummary,
+    Ledger,
+    ModelDiff,
+    ModelDiffSummary,
+    Report,
+)
 from model_understanding.show.page.comparison_content import comparison_content
 from model_understanding.show.page.css import ROOT, palette_css
 from model_understanding.show.page.dataset_content import compared_datasets_content, dataset_content
 from model_understanding.show.page.ledger_content import ledger_content
+from model_understanding.show.page.model_diff_content import model_diff_content, model_diff_summary_content
 from model_understanding.show.page.report_content import report_content
 from model_understanding.show.payload.comparison import comparison_json
 from model_understanding.show.payload.dataset_summary import compared_datasets_json, dataset_json
 from model_understanding.show.payload.ledger import ledger_json
+from model_understanding.show.payload.model_diff import model_diff_json
 from model_understanding.show.payload.report import payload_json
 from model_understanding.tokens import visible_text
 
@@ -33,21 +42,22 @@ def rendered(template: str, values: dict[str, Any]) -> str:
     return _environment().get_template(template).render(root=ROOT, css=Markup(_css()), **values)
 
 
-def policy(script: str) -> str:
-    """Return a content security policy that allows our script, our styles, and no requests.
+def policy(script: str = "") -> str:
+    """Return a content security policy that allows our script if there is one, our styles, and no requests.
 
     Scripts and style sheets are allowed by their hash alone; of styles, also those of elements, which the
     templates write and which can load nothing under this policy.
     """
+    scripts = _hashed(script) if script else "'none'"
     return (
-        f"default-src 'none'; script-src {_hashed(script)}; style-src {_hashed(_css())}; "
+        f"default-src 'none'; script-src {scripts}; style-src {_hashed(_css())}; "
         "style-src-attr 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
     )
 
 
 @lru_cache
 def page_script(name: str = "report") -> str:
-    """Return a script of the pages: that of reports, of ``dataset`` or of ``ledger``."""
+    """Return a script of the pages: that of reports, of ``dataset``, or of ``ledger`` and diffs of models."""
     return static_text(f"{name}.js").strip()
 
 
@@ -121,19 +131,25 @@ def exact_size(size: int) -> str:
     return f"{size / 1e3:.0f} kB ({exact})" if size < 1_000_000 else f"{size / 1e6:.2f} MB ({exact})"
 
 
-Shown = Report | Comparison | Ledger | DatasetSummary | DatasetComparison
+Shown = Report | Comparison | Ledger | ModelDiff | DatasetSummary | DatasetComparison
 
 
-def html_page(result: Shown) -> str:
+def html_page(result: Shown | ModelDiffSummary) -> str:
     """Return a result as a self-contained HTML document; the document is reproducible.
 
     Args:
-        result: A report, a comparison, a ledger, or the summary or comparison of data sets.
+        result: A report, a comparison, a ledger, the diff of two models on one text or many, or the summary
+            or comparison of data sets.
 
     Returns:
         A document whose content security policy allows only its own script and style sheet, and no network
         requests.
     """
+    if isinstance(result, ModelDiffSummary):  # one table, which needs no script
+        values = {"content": "model_diff_summary.html.jinja", **model_diff_summary_content(result)}
+        return with_size(
+            rendered("plain_page.html.jinja", {"page_size": SIZE_MARK, "policy": policy(), **values})
+        )
     values = _values(result)
     return with_size(rendered("page.html.jinja", {"policy": policy(values["script"]), **values}))
 
@@ -152,13 +168,17 @@ def html_fragment(result: Shown, attention_bytes: int | None = None) -> str:
     return with_size(rendered("fragment.html.jinja", _values(result, attention_bytes)))
 
 
-def plain_fragment(report: Report) -> str:
-    """Return a report as HTML for a notebook's output, without a script: text, tables and bars.
+def plain_fragment(result: Report | ModelDiffSummary) -> str:
+    """Return a result as HTML for a notebook's output, without a script: text, tables and bars.
 
     Args:
-        report: The report.
+        result: A report, or the differences between two models over many texts.
     """
-    values = {"page_size": SIZE_MARK, **report_content(report)}
+    if isinstance(result, ModelDiffSummary):
+        values = {"content": "model_diff_summary.html.jinja", **model_diff_summary_content(result)}
+    else:
+        values = {"content": "report.html.jinja", **report_content(result)}
+    values = {"page_size": SIZE_MARK, **values}
     return with_size(rendered("plain_fragment.html.jinja", values))
 
 
@@ -179,6 +199,9 @@ def _values(result: Shown, attention_bytes: int | None = None) -> dict[str, Any]
             template, payload, content = "comparison", comparison_json(result), comparison_content(result)
         case Ledger():
             template, payload, content = "ledger", ledger_json(result), ledger_content(result)
+            script = "ledger"
+        case ModelDiff():
+            template, payload, content = "model_diff", model_diff_json(result), model_diff_content(result)
             script = "ledger"
         case DatasetSummary():
             template, payload, content = "dataset", dataset_json(result), dataset_content(result)

@@ -35,9 +35,9 @@ def ledger_content(ledger: Ledger) -> dict[str, Any]:
         "answer": view.answer,
         "headline": view.headline,
         "baseline": view.baseline,
-        "texts": [(text.name, text.value, (_paragraph(text),)) for text in view.compared],
+        "texts": [(text.name, text.value, (text_paragraph(text),)) for text in view.compared],
         "cautions": cautions_of(ledger),
-        "maps": [(shown.name, shown.meaning, _rows(shown)) for shown in view.maps],
+        "maps": [(shown.name, shown.meaning, ranked_rows(shown)) for shown in view.maps],
         "gap": gap_words(ledger) if view.maps else "",
         "gaps": view.gaps,
         "note": PAGE_NOTE,
@@ -46,7 +46,8 @@ def ledger_content(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def _paragraph(text: ComparedText) -> Paragraph:
+def text_paragraph(text: ComparedText) -> Paragraph:
+    """Return a text as a paragraph in which the tokens that differ are marked."""
     words = [
         Word(
             text=run.text,
@@ -58,5 +59,6 @@ def _paragraph(text: ComparedText) -> Paragraph:
     return Paragraph(words=tuple(words), direction=text.direction)
 
 
-def _rows(shown: DifferenceMap) -> list[tuple[str, str, str, Bar]]:
+def ranked_rows(shown: DifferenceMap) -> list[tuple[str, str, str, Bar]]:
+    """Return the strongest places of a map: each with its value, its share and a bar."""
     return [(cell.place, cell.value, cell.share, bar(cell.strength, signed=True)) for cell in shown.ranked]

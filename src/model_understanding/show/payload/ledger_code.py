@@ -3,7 +3,7 @@
 import shlex
 from typing import Any
 
-from model_understanding.results import Ledger
+from model_understanding.results import Ledger, Target
 from model_understanding.results.target import LANGUAGE_TASKS
 from model_understanding.show.payload.reproduce import model_argument
 from model_understanding.tokens import visible_text
@@ -65,7 +65,12 @@ def ledger_command(ledger: Ledger) -> str:
 
 
 def _option(ledger: Ledger, name: str, value: object) -> str:
-    is_token = name in ("target", "against") and isinstance(value, int) and _is_of_language_model(ledger)
+    return option_word(name, value, is_of_language_model=_is_of_language_model(ledger))
+
+
+def option_word(name: str, value: object, *, is_of_language_model: bool) -> str:
+    """Return an option as one word of a command; a number that names a token as its ID."""
+    is_token = name in ("target", "against") and isinstance(value, int) and is_of_language_model
     return f"--{name}={'id:' if is_token else ''}{value}"
 
 
@@ -79,11 +84,24 @@ def _input(ledger: Ledger, texts: tuple[str, ...]) -> str | tuple[str, ...]:
 
 def _arguments(ledger: Ledger) -> dict[str, Any] | None:
     """Return what names the target, and the baseline; ``None`` for a target that has no name."""
-    target = ledger.target
+    arguments = named_target(ledger.target, ledger.tokens.texts)
+    if arguments is not None and ledger.baseline is not None:
+        arguments["baseline"] = ledger.baseline
+    return arguments
+
+
+def named_target(target: Target, texts: tuple[str, ...]) -> dict[str, Any] | None:
+    """Return the arguments that name a target; ``None`` for a target that has no name.
+
+    Args:
+        target: The target.
+        texts: The text, and of a language model also the continuation if it has one.
+    """
+    is_of_language_model = target.task in LANGUAGE_TASKS
     arguments: dict[str, Any] = {}
-    if _is_of_language_model(ledger) and len(ledger.tokens.texts) > 1:
-        arguments["continuation"] = ledger.tokens.texts[1]
-    if target.quantity == "loss" and _is_of_language_model(ledger):
+    if is_of_language_model and len(texts) > 1:
+        arguments["continuation"] = texts[1]
+    if target.quantity == "loss" and is_of_language_model:
         arguments["target"] = "loss"
     elif target.quantity not in _QUANTITIES:
         return None
@@ -97,6 +115,4 @@ def _arguments(ledger: Ledger) -> dict[str, Any] | None:
         return None
     if target.quantity in _QUANTITIES:
         arguments["quantity"] = target.quantity
-    if ledger.baseline is not None:
-        arguments["baseline"] = ledger.baseline
     return arguments

@@ -39,10 +39,27 @@ def module_words(name: str, layer: int | None) -> str:
     """
     if layer is None:
         return _WHOLE.get(name, name)
+    inner = name_in_block(name, layer)
+    return name if inner is None else f"block {layer}'s {inner}"
+
+
+def name_in_block(name: str, layer: int) -> str | None:
+    """Return what a module is called within its block, in words where each part of it is a common one.
+
+    Args:
+        name: The module's name.
+        layer: The transformer block that it is a part of.
+
+    Returns:
+        The name; ``None`` if the module's name does not have the number of the block.
+
+    >>> name_in_block("model.layers.11.mlp.down_proj", 11)
+    'MLP down projection'
+    """
     parts = name.split(".")
     if str(layer) not in parts:
-        return name
+        return None
     inner = ".".join(parts[parts.index(str(layer)) + 1 :]).replace("attention.self.", "attention.")
     words = [_WORDS.get(part) for part in inner.split(".")]
     known = [word for word in words if word is not None]
-    return f"block {layer}'s {' '.join(known) if len(known) == len(words) else inner}"
+    return " ".join(known) if len(known) == len(words) else inner

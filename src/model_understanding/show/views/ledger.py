@@ -156,17 +156,27 @@ def _texts(ledger: Ledger) -> tuple[str, ...]:
 
 def _compared(ledger: Ledger) -> Iterator[ComparedText]:
     differs = differing(ledger)
-    yield _compared_text("text", ledger.tokens, ledger.value, differs)
+    yield compared_text("text", ledger.tokens, format_number(ledger.value), differs)
     if ledger.baseline is None and not are_the_same(ledger):
-        yield _compared_text("reference", ledger.reference_tokens, ledger.reference_value, differs)
+        yield compared_text(
+            "reference", ledger.reference_tokens, format_number(ledger.reference_value), differs
+        )
 
 
-def _compared_text(name: str, tokens: Tokens, value: float, differs: Sequence[bool]) -> ComparedText:
+def compared_text(name: str, tokens: Tokens, value: str, differs: Sequence[bool]) -> ComparedText:
+    """Return a text in runs, in which whole characters are units.
+
+    Args:
+        name: Its name.
+        tokens: Its tokens.
+        value: The target's value on it.
+        differs: Which tokens differ from those of another text.
+    """
     groups = tokens.groups("character")
     runs = highlighted_runs(tokens.fold(groups))
     return ComparedText(
         name=name,
-        value=format_number(value),
+        value=value,
         runs=tuple(runs),
         units=tuple((group[0], group[-1], any(differs[token] for token in group)) for group in groups),
         direction=direction_of(run.text for run in runs if not run.is_pill),

@@ -8,12 +8,22 @@ import numpy as np
 from model_understanding.results import ModelDiff, ModelDiffSummary, ModuleChange, Restoration
 from model_understanding.results.target import QUANTITY_NAMES
 from model_understanding.show.shared.modules import module_words
-from model_understanding.show.shared.words import format_number, format_percent, printable
+from model_understanding.show.shared.words import format_number, format_percent, model_name, printable
+from model_understanding.show.views.difference_map import CANCELING, share_text
 
+HOW_TO_READ = (
+    "Both models read the same text. What the maps show is by how much the changed weights of each module "
+    "make the target's value differ between them, and at which token; together they make all of the "
+    "difference, apart from rounding.",
+    "A module's contribution is what its changed weights change of its output, at the mean of its inputs in "
+    "both models, times how much of the difference that output passes on.",
+    "Shares above 100 % are undone by negative ones elsewhere.",
+    "A diff splits a joint change: all weights change together. It does not predict the effect of changing "
+    "one module alone; restoring modules (restore=, --restore) measures what the largest ones do.",
+)
 NOTE = "A diff splits a joint change; it does not predict the effect of changing one module alone."
 HALF = 0.5
 """The share of the difference from which a module or token is named as one that has most of it."""
-_CANCELING = 10  # shares of a difference this many times smaller than what cancels in it say little
 _LENGTH = 30
 _SMALL = 1e-3
 
@@ -77,7 +87,7 @@ def model_diff_view(diff: ModelDiff, top: int = 8) -> ModelDiffView:
     )
 
 
-def model_names(diff: ModelDiff) -> tuple[str, str]:
+def model_names(diff: ModelDiff | ModelDiffSummary) -> tuple[str, str]:
     """Return what both models are called."""
     names = printable(diff.provenance.model, 40), printable(diff.other.model, 40)
     return names if names[0] != names[1] else ("the first model", "the other model")
@@ -108,45 +118,84 @@ def _answer(diff: ModelDiff) -> Iterator[str]:
         yield f"The {what} is the same in both models: nothing to split."
         return
     verb = "rises" if difference > 0 else "drops"
-    yield f"The {what} {verb} by {format_number(abs(difference))}."
+    moved = f"The {what} {verb} by {format_number(abs(difference))}"
     values = _values(diff)
     total = float(np.abs(values).sum())
-    if total > _CANCELING * abs(difference):
+    if total > CANCELING * abs(difference):
         yield (
-            f"It is what is left of contributions that cancel: those of the modules have a total size of "
+            f"{moved}: what is left of contributions that cancel. Those of the modules have a total size of "
             f"{format_number(total)}, so shares of the difference say little."
         )
     else:
-        yield _main_modules(diff, values / difference)
+        main, *others = _main_modules(diff, values / difference)
+        yield f"{moved}; {main}."
+        yield from others
+        yield from _main_place(diff)
     if diff.restored is not None:
         yield restoration_text(diff.restored)
 
 
-def _main_modules(diff: ModelDiff, shares: np.ndarray) -> str:
+def _main_modules(diff: ModelDiff, shares: np.ndarray) -> Iterator[str]:
+    """Yield which module has most of the difference, as a part of a sentence, then which ones come next."""
     order = [index for index in np.argsort(-shares, kind="stable") if shares[index] > 0]
     if not order:
-        return "No module has a share of it."
+        yield "no module has a share of it"
+        return
     main = order[0]
+    place = main_token(diff, main)
+    where = f", mostly at {place}" if place else ""
+    share = format_percent(float(shares[main]))
     if shares[main] >= HALF:
-        place = _main_token(diff, main)
-        where = f", mostly at {place}" if place else ""
-        share = "All" if len(diff.modules) == 1 else format_percent(float(shares[main]))
-        return f"{share} of it comes from {_words(diff.modules[main])}{where}."
-    listed = ", ".join(
-        f"{_words(diff.modules[index])} ({format_percent(float(shares[index]))})" for index in order[:3]
-    )
+        share = "all" if len(diff.modules) == 1 else share
+        yield f"{share} of it comes from {_words(diff.modules[main])}{where}"
+        return
+    yield f"the largest share, {share}, comes from {_words(diff.modules[main])}{where}"
     half = int(np.searchsorted(np.cumsum(shares[order]), HALF)) + 1
-    return f"No single module has half of it; it takes {half}. The largest shares: {listed}."
+    listed = ", ".join(
+        f"{_words(diff.modules[index])} ({format_percent(float(shares[index]))})" for index in order[1:3]
+    )
+    following = f" The next ones: {listed}." if listed else ""
+    yield f"No single module has half of it; it takes {half}.{following}"
+
+
+def _main_place(diff: ModelDiff) -> Iterator[str]:
+    """Yield at which token at least half of the difference arises over all modules, if there is one."""
+    if len(diff.modules) == 1:
+        return
+    shares = diff.at_tokens.sum(0, dtype=np.float64) / diff.difference
+    main = int(np.argmax(shares)) if shares.size else -1
+    if main >= 0 and shares[main] >= HALF:
+        token, share = token_in_quotes(diff, main), format_percent(float(shares[main]))
+        yield f"Over all modules, {share} of it arises at {token}."
 
 
 def _words(change: ModuleChange) -> str:
     return printable(module_words(change.name, change.layer), 60)
 
 
+def gap_words(diff: ModelDiff) -> str:
+    """Return how much of the difference the modules leave unexplained."""
+    if diff.gap < _SMALL:
+        return "completeness gap below 0.1 %"
+    return f"completeness gap {format_percent(diff.gap)}"
+
+
+def origin(result: ModelDiff | ModelDiffSummary) -> str:
+    """Return what a page is of, in a few words."""
+    names = " → ".join(filter(None, (model_name(result.provenance), model_name(result.other))))
+    return " · ".join(filter(None, ("difference between two models", names)))
+
+
+def answers_of(diff: ModelDiff) -> tuple[str, str]:
+    """Return what each model answers, in one line each; empty if that is not known."""
+    first, second = (printable(answer.strip() or answer, _LENGTH) for answer in diff.answers or ("", ""))
+    return first, second
+
+
 def _answers(diff: ModelDiff) -> Iterator[str]:
     if diff.answers is None:
         return
-    first, second = (printable(answer.strip() or answer, _LENGTH) for answer in diff.answers)
+    first, second = answers_of(diff)
     names = model_names(diff)
     if first == second:
         yield f"both models answer “{first}”"
@@ -167,8 +216,8 @@ def _module_row(diff: ModelDiff, index: int) -> DiffRow:
     return DiffRow(
         name=printable(change.name, 60),
         value=format_number(change.value),
-        share=_share(change.value, diff.difference),
-        at=_main_token(diff, index),
+        share=share_text(change.value, diff.difference),
+        at=main_token(diff, index),
     )
 
 
@@ -180,31 +229,30 @@ def _token_rows(diff: ModelDiff, top: int) -> Iterator[DiffRow]:
     for index in _order(values)[:top]:
         value = float(values[index])
         yield DiffRow(
-            name=_token(diff, index), value=format_number(value), share=_share(value, diff.difference)
+            name=token_in_quotes(diff, index),
+            value=format_number(value),
+            share=share_text(value, diff.difference),
         )
     rest = float(
         sum(change.value for change, row in zip(diff.modules, diff.at_tokens, strict=True) if not row.any())
     )
     if rest:
         name = "at no single token"
-        yield DiffRow(name=name, value=format_number(rest), share=_share(rest, diff.difference))
+        yield DiffRow(name=name, value=format_number(rest), share=share_text(rest, diff.difference))
 
 
-def _main_token(diff: ModelDiff, index: int) -> str:
-    """Return the token at which at least half of a module's value arises, if there is one."""
+def main_token(diff: ModelDiff, index: int) -> str:
+    """Return, in quotes, the token at which at least half of a module's value arises, if there is one."""
     row, value = diff.at_tokens[index], diff.modules[index].value
     if not row.any() or not value:
         return ""
     place = int(np.argmax(row / value))
-    return _token(diff, place) if row[place] / value >= HALF else ""
+    return token_in_quotes(diff, place) if row[place] / value >= HALF else ""
 
 
-def _token(diff: ModelDiff, position: int) -> str:
+def token_in_quotes(diff: ModelDiff, position: int) -> str:
+    """Return a token in quotes."""
     return f"“{printable(diff.tokens.labels()[position].strip(), _LENGTH)}”"
-
-
-def _share(value: float, difference: float) -> str:
-    return format_percent(value / difference) if difference else "–"
 
 
 def _facts(diff: ModelDiff) -> Iterator[str]:
@@ -212,11 +260,7 @@ def _facts(diff: ModelDiff) -> Iterator[str]:
         return
     changed = "1 module has" if len(diff.modules) == 1 else f"{len(diff.modules)} modules have"
     yield f"{changed} other weights; in {diff.unchanged} they are the same"
-    yield (
-        "completeness gap below 0.1 %"
-        if diff.gap < _SMALL
-        else f"completeness gap {format_percent(diff.gap)}"
-    )
+    yield gap_words(diff)
     yield NOTE
 
 
