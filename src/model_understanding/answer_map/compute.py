@@ -351,7 +351,8 @@ class _Mapping:
         alone = None if self.alone is None else _sum(self.alone, clause)
 
         def strength(source: int) -> float:
-            return max(float(effects[source]), float(alone[source]) if source in replacing else -np.inf)
+            by_itself = -np.inf if alone is None or source not in replacing else float(alone[source])
+            return max(float(effects[source]), by_itself)
 
         found = []
         for source in sorted(chosen, key=lambda source: -strength(source)):

@@ -121,8 +121,9 @@ def diff(
                     question["continuation"] = given.continuation
                 steps("Comparing the models")
                 text = model_input.of(visualizer, sources[0])
-                result = visualizer.compute_model_diff(other, text, restore=restore, **question)
-                done(sources[0], result)
+                difference = visualizer.compute_model_diff(other, text, restore=restore, **question)
+                done(sources[0], difference)
+                result = difference
             else:
                 if given.continuation is not None:
                     raise InputError("--continuation is for one text.", hint="Pass one text, or drop it.")

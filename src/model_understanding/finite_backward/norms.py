@@ -26,7 +26,8 @@ _ARGUMENTS = {
 def then_weighted(call: Call) -> Tensor:
     """Compute a norm without weights, and apply them by operations of their own."""
     given = _given(call)
-    x, shape, weight, bias = (given.get(name) for name in ("input", "normalized_shape", "weight", "bias"))
+    x, shape = given["input"], given["normalized_shape"]
+    weight, bias = given.get("weight"), given.get("bias")
     function = torch.nn.functional.layer_norm if call.name == "layer_norm" else torch.nn.functional.rms_norm
     plain = function(x, shape, **{name: given[name] for name in ("eps",) if name in given})
     scaled = plain if weight is None else torch.mul(plain, weight)

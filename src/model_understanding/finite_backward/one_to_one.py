@@ -130,8 +130,9 @@ def one_to_one(pairing: Pairing, call: Call) -> Any:
         if closed is not None:
             slope = closed(low, high)
         else:
-            is_precise = value0 is not None and precise(value).dtype == value.dtype
-            slope = slope_between(function, low, high, call.name, (value0, value) if is_precise else None)
+            is_precise = precise(value).dtype == value.dtype
+            values = (value0, value) if value0 is not None and is_precise else None
+            slope = slope_between(function, low, high, call.name, values)
     return with_slope(x, value, slope.to(x.dtype))
 
 

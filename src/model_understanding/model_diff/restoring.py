@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 import numpy as np
 from torch import nn
@@ -10,6 +11,7 @@ from model_understanding.loading.wrappers import without_adapter
 from model_understanding.model_diff.pairs import PairedModules
 from model_understanding.results import ModelDiff, Restoration
 
+Value = TypeVar("Value")
 DRAWS = 10
 SEED = 0
 
@@ -63,12 +65,19 @@ def _in_place(name: str, other: nn.Module, modules: PairedModules) -> Iterator[N
     if (has_parts and any(weight is not None for weight in weights.values())) or theirs is without_adapter(
         other
     ):
-        holder, kept = weights, dict(weights)
-        holder.update({key: own._parameters[key] for key in kept if key in own._parameters})
+        given = {key: own._parameters[key] for key in weights if key in own._parameters}
+        with _replaced(weights, given):
+            yield
     else:
-        holder = without_adapter(other).get_submodule(parent_name)._modules
-        kept = dict(holder)
-        holder[key] = own
+        with _replaced(without_adapter(other).get_submodule(parent_name)._modules, {key: own}):
+            yield
+
+
+@contextmanager
+def _replaced(holder: dict[str, Value], given: dict[str, Value]) -> Iterator[None]:
+    """Let a dictionary have other values for a while."""
+    kept = dict(holder)
+    holder.update(given)
     try:
         yield
     finally:

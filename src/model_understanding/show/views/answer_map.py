@@ -124,7 +124,9 @@ def answer_map_view(answer_map: AnswerMap) -> AnswerMapView:
 def headline(answer_map: AnswerMap) -> str:
     """Return which statements come from which sources, and how many rest on nothing in them."""
     statements = answer_map.statements
-    counts = {origin: sum(each.origin == origin for each in statements) for origin in _PARTS}
+    counts: dict[Origin, int] = {
+        origin: sum(each.origin == origin for each in statements) for origin in _PARTS
+    }
     total, own = len(statements), sum(each.origin == "sources" for each in statements)
     named = _listed_names(answer_map, [each for each in statements if each.origin == "sources"])
     rest = [
@@ -141,8 +143,7 @@ def headline(answer_map: AnswerMap) -> str:
         verb = "comes" if own == 1 else "come"
         return f"{own} of {total} statements {verb} from {named}; {_joined(rest)}."
     if len(rest) == 1:
-        (origin,) = {each.origin for each in statements}
-        return f"{'Both' if total == 2 else f'All {total}'} statements {_PARTS[origin][1]}."
+        return f"{'Both' if total == 2 else f'All {total}'} statements {_PARTS[statements[0].origin][1]}."
     return f"None of the {total} statements comes from the sources: {_joined(rest)}."
 
 
