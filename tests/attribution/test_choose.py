@@ -54,7 +54,7 @@ def test_a_classifiers_default_starts_from_mask_and_mean_within_five_passes():
 
 def test_a_classifier_without_exact_rules_is_explained_by_paths_with_a_warning(monkeypatch):
     """What replaces the default is known before a text is explained, so an estimate has its cost."""
-    monkeypatch.delitem(modes.RULES, "tanh")
+    monkeypatch.delitem(modes.RULES, "layer_norm")
     visualizer = visualizer_of("bert")
     path = IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=40, tolerance=0.2)
     estimate = visualizer.estimate_saliency([PROBE, PROBE], target=0)
@@ -67,7 +67,7 @@ def test_a_classifier_without_exact_rules_is_explained_by_paths_with_a_warning(m
         np.testing.assert_allclose(one.scores, expected.scores, rtol=1e-4, atol=1e-6)
         (warning,) = (caution for caution in one.provenance.cautions if caution.startswith("deep_lift"))
         assert warning.startswith("deep_lift is not available. The two runs of BertForSequenceClassification")
-        assert "tanh" in warning
+        assert "layer_norm" in warning
 
 
 def test_a_report_of_a_language_model_explains_steps_and_loss_by_the_method_of_each():
