@@ -180,6 +180,25 @@ def test_the_answer_is_shown_with_marks_and_nothing_is_lost():
     assert "Sources (documents in the prompt): [1] a.txt, [2] b.txt, [3] c" in view.facts
     assert view.rows[1].attributed == (False, True, False)
     assert any("not “is supported by”" in fact for fact in view.facts)
+    assert any(
+        "at least 2.5 nats above" in fact and "Below 1, it rests on nothing" in fact for fact in view.facts
+    )
+
+
+def test_of_many_sources_those_in_the_table_are_named():
+    sources = tuple(
+        AnswerSource(name=f"{i}.txt", sentences=(SourceSentence(text="Roses.", positions=[i % 7]),))
+        for i in range(12)
+    )
+    effects = np.zeros((12, 10))
+    effects[[4, 6, 7, 8, 9, 11]] = 1.0
+    sentences = {"sentence_effects": np.zeros((12, 10)), "is_sentence_removed": np.zeros(12, dtype=bool)}
+    view = answer_map_view(made(("nothing",), sources=sources, effects=effects, **sentences))
+    assert view.columns == ("[5]", "[7]", "[8]", "[9]", "[10]", "[12]")
+    assert view.facts[-1] == (
+        "Sources (documents in the prompt): [5] 4.txt, [7] 6.txt, [8] 7.txt, [9] 8.txt, [10] 9.txt, "
+        "[12] 11.txt, 6 others"
+    )
 
 
 def test_words_that_rest_on_nothing_are_named_in_statements_that_do_not():

@@ -17,6 +17,8 @@ from model_understanding.model.model import Model
 from model_understanding.model.prefixes import read_in_one_pass
 from model_understanding.results import AnswerMap
 from model_understanding.results.answer_map import (
+    CITED,
+    CLEAR,
     AnswerSource,
     Origin,
     SourceEffect,
@@ -27,10 +29,6 @@ from model_understanding.results.answer_map import (
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
-CITED = 1.0
-"""Nats from which on a statement is attributed to a source, and below which a value rests on nothing."""
-CLEAR = 2.5
-"""Nats from which on a value comes from a source; between both it is unclear."""
 _STRONGEST = 2  # sources of each statement whose sentences are removed
 _REPLACED = 0.5  # share of the drop without all sources that single ones explain where none replaces another
 _CONTROLS = 3  # other parts of the sources that are removed for each one that counts

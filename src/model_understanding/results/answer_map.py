@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 Origin = Literal["sources", "answer", "question", "unclear", "nothing"]
 """Where a statement comes from: sources, earlier statements, the question's own words, or nothing of it."""
 Removal = Literal["hidden", "deleted"]
+CLEAR = 2.5
+"""Nats above the controls from which on a value comes from a source."""
+CITED = 1.0
+"""Nats above the controls below which a value rests on nothing.
+
+A statement whose log-probability drops by as much without a source is attributed to it.
+"""
 
 
 def _letters(text: str) -> str:
@@ -131,13 +138,16 @@ class Statement(JsonResult):
         first: Its first token, counted in the answer.
         last: The token after its last one.
         log_prob: Its log-probability, with everything in the prompt.
-        origin: Where it comes from, judged on its values: ``sources``; ``answer``: earlier statements;
-            ``question``: it repeats words of the question; ``nothing`` in the sources; or ``unclear``.
-        sources: The sources that it is attributed to, the strongest first.
+        origin: Where it comes from, judged on its values, the best of which counts: ``sources``: one has an
+            effect of at least 2.5 nats above its control; ``answer``: earlier statements have; ``nothing``:
+            the effect is less than 1 nat above the control; ``unclear``: between both, or all sources
+            together have an effect and it is not known which; ``question``: it has no values.
+        sources: The sources that it is attributed to, the strongest first: those of its values, and those
+            without which its log-probability drops by at least 1 nat.
         values: The words that this is judged on.
         without_sources: How much its log-probability drops without all sources.
-        is_redundant: Whether sources replace each other: without all of them the log-probability drops by
-            more than twice what it drops without each of them.
+        is_redundant: Whether sources replace each other: several explain the statement alone, and without
+            all of them its log-probability drops by more than twice the sum of what it drops without each.
         earlier: Index of the earlier statement with the largest effect; ``None`` for the first statement.
         earlier_effect: How much the log-probability drops without that statement.
         joint_effect: How much it drops without that statement and the strongest source.
@@ -166,7 +176,8 @@ class AnswerMap(Displayed):
     ``effect = log p(answer token | everything) − log p(answer token | without the source)``, in nats, summed
     over the tokens of a statement. A source is removed by hiding its keys and values from all that follows
     the sources, with every position unchanged, or, in models where that cannot be done, by deleting its
-    tokens. That a statement comes from a source does not mean that the source supports it.
+    tokens. That a statement comes from a source does not mean that the source supports it, and one that rests
+    on nothing in the sources may be true: what the model would say without them has no source.
 
     Args:
         tokens: Tokens of the prompt and the answer.

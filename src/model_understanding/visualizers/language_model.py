@@ -1227,7 +1227,9 @@ class GenerativeModelVisualizer(Visualizer):
         Each document, and each sentence of the strongest ones, is hidden from what follows the documents: how
         much does the log-probability of the answer's words drop? One forward pass reads the prompt; only what
         follows the documents runs again. In models that cannot hide a part of a prompt, which is measured, it
-        is deleted. That a statement comes from a document does not mean that the document supports it.
+        is deleted. A statement comes from a document whose effect on its numbers or names is at least 2.5
+        nats above that of as much other text, and rests on nothing below 1 nat. That it comes from a document
+        does not mean that the document supports it; what rests on nothing may be true.
 
         Args:
             prompt: A text with the documents in it, or token ids; in place of a question or messages. Without

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_understanding.results import AnswerMap, Statement
-from model_understanding.results.answer_map import Origin, SourceEffect
+from model_understanding.results.answer_map import CITED, CLEAR, Origin, SourceEffect
 from model_understanding.show.shared.words import format_number, printable
 
 NOTE = (
@@ -14,6 +14,13 @@ NOTE = (
     "says the same."
 )
 UNIT = "Effects are in nats: how much the log-probability of the statement drops without the source."
+RULE = (
+    "A statement is judged on its numbers and names, else on other words that are not in the question. It "
+    f"comes from a source whose effect on one of them is at least {CLEAR:g} nats above that of as much other "
+    f"text of the sources. Below {CITED:g}, it rests on nothing in the sources, unless an earlier statement "
+    "has such an effect; in between, or if only all sources together have an effect, it is unclear. What "
+    "rests on nothing in the sources may still be true: a model also says what it knows by itself."
+)
 _PARTS: dict[Origin, tuple[str, str]] = {
     "answer": ("repeats an earlier statement", "repeat earlier statements"),
     "question": ("only has words of the question", "only have words of the question"),
@@ -25,7 +32,7 @@ _MARKS: dict[Origin, str] = {
     "unclear": "unclear",
     "nothing": "no source",
 }
-_MOST_NAMED, _MOST_COLUMNS = 3, 6
+_MOST_NAMED, _MOST_COLUMNS, _MOST_LISTED = 3, 6, 8
 _AFTER_MARK = " \n\t.,;:!?…。，；"  # what of a statement stands after its mark
 _NAME, _SENTENCE, _STATEMENT = 40, 100, 60
 
@@ -108,13 +115,12 @@ def answer_map_view(answer_map: AnswerMap) -> AnswerMapView:
     Args:
         answer_map: The answer map.
     """
-    numbers = _numbers(answer_map)
     columns = _columns(answer_map)
     return AnswerMapView(
         headline=headline(answer_map),
-        answer=tuple(_parts(answer_map, numbers)),
-        sources=tuple(_source_rows(answer_map, numbers)),
-        columns=tuple(f"[{numbers[source]}]" for source in columns),
+        answer=tuple(_parts(answer_map)),
+        sources=tuple(_source_rows(answer_map)),
+        columns=tuple(map(_number, columns)),
         rows=tuple(_rows(answer_map, columns)),
         words=_words(answer_map),
         facts=tuple(_facts(answer_map, columns)),
@@ -165,9 +171,9 @@ def prompt_outline(answer_map: AnswerMap) -> str:
 # Sources.
 
 
-def _numbers(answer_map: AnswerMap) -> dict[int, int]:
-    """Return the number of each source, in the order of the prompt."""
-    return {source: source + 1 for source in range(len(answer_map.sources))}
+def _number(source: int) -> str:
+    """Return the mark of a source: its number in the order of the prompt."""
+    return f"[{source + 1}]"
 
 
 def main_sources(statement: Statement) -> list[int]:
@@ -190,21 +196,16 @@ def _joined(parts: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _source_rows(answer_map: AnswerMap, numbers: dict[int, int]) -> Iterator[SourceRow]:
-    for source, number in numbers.items():
+def _source_rows(answer_map: AnswerMap) -> Iterator[SourceRow]:
+    for index, source in enumerate(answer_map.sources):
         details = [
             _detail(answer_map, place, part)
             for place, statement in enumerate(answer_map.statements, start=1)
             for part in statement.sources
-            if part.source == source
+            if part.source == index
         ]
-        if not details:
-            continue
-        yield SourceRow(
-            mark=f"[{number}]",
-            name=printable(answer_map.sources[source].name, _NAME),
-            details=tuple(details),
-        )
+        if details:
+            yield SourceRow(mark=_number(index), name=printable(source.name, _NAME), details=tuple(details))
 
 
 def _detail(answer_map: AnswerMap, place: int, part: SourceEffect) -> str:
@@ -230,7 +231,7 @@ def _noun(answer_map: AnswerMap, part: SourceEffect) -> str:
 # The answer.
 
 
-def _parts(answer_map: AnswerMap, numbers: dict[int, int]) -> Iterator[AnswerPart]:
+def _parts(answer_map: AnswerMap) -> Iterator[AnswerPart]:
     tokens, text = answer_map.answer_tokens(), answer_map.answer
     end = 0
     for statement in answer_map.statements:
@@ -250,7 +251,7 @@ def _parts(answer_map: AnswerMap, numbers: dict[int, int]) -> Iterator[AnswerPar
             end = last
         rest = text[end:stop]
         kept = rest.rstrip(_AFTER_MARK)
-        yield AnswerPart(text=_shown(kept), mark=_mark(statement, numbers))
+        yield AnswerPart(text=_shown(kept), mark=_mark(statement))
         end += len(kept)
     if text[end:]:
         yield AnswerPart(text=_shown(text[end:]))
@@ -264,9 +265,9 @@ def _shown(text: str) -> str:
     return "\n".join(printable(line) if line.strip() else line for line in text.split("\n"))
 
 
-def _mark(statement: Statement, numbers: dict[int, int]) -> str:
+def _mark(statement: Statement) -> str:
     if statement.origin == "sources":
-        return "".join(f"[{numbers[source]}]" for source in main_sources(statement) if source in numbers)
+        return "".join(map(_number, main_sources(statement)))
     if statement.origin == "answer" and statement.earlier is not None:
         return f"[as statement {statement.earlier + 1}]"
     return f"[{_MARKS.get(statement.origin, statement.origin)}]"
@@ -317,19 +318,19 @@ def _words(answer_map: AnswerMap) -> str:
 def _facts(answer_map: AnswerMap, columns: Sequence[int]) -> Iterator[str]:
     yield NOTE
     yield UNIT
+    yield RULE
     if len(columns) < len(answer_map.sources):
         count = len(answer_map.sources)
         yield f"The table has {len(columns)} of {count} sources, those with the largest effects."
     if answer_map.removal == "hidden":
         yield (
-            "To hide a document, the question and the answer cannot attend to it. Later documents could "
+            "When a document is hidden, the question and the answer cannot attend to it. Later documents can "
             "still read it and pass on what it says."
         )
-    names = ", ".join(
-        f"[{number}] {printable(source.name, _NAME)}"
-        for number, source in enumerate(answer_map.sources[:8], start=1)
-    )
-    more = ", …" if len(answer_map.sources) > 8 else ""
-    yield f"Sources ({printable(answer_map.layout, 80)}): {names}{more}"
+    count = len(answer_map.sources)
+    shown = range(count) if count <= _MOST_LISTED else columns
+    names = [f"{_number(source)} {printable(answer_map.sources[source].name, _NAME)}" for source in shown]
+    others = [f"{count - len(names)} others"] if len(names) < count else []
+    yield f"Sources ({printable(answer_map.layout, 80)}): {', '.join([*names, *others])}"
     if answer_map.layout == "built-in prompt":
         yield f"Prompt: {printable(prompt_outline(answer_map), 400)}"
