@@ -75,6 +75,29 @@ def test_exit_codes_for_ci(command: Callable, classifier: str, tuned: dict[str, 
     assert command("diff", classifier, classifier, OTHER, "--fail-above", "0").code == 0
 
 
+def test_a_head_that_is_untrained_has_no_limit(command: Callable, classifier: str, tmp_path: Path) -> None:
+    """A checkpoint without a head: a warning, and with --fail-above an error, since its head is random."""
+    visualizer = tiny_models.visualizer_of("bert")
+    body = visualizer.model.bert
+    body.config.save_pretrained(tmp_path)
+    body.save_pretrained(tmp_path)
+    visualizer.tokenizer.save_pretrained(tmp_path)
+    outcome = command("diff", classifier, str(tmp_path), OTHER)
+    assert outcome.code == 0, outcome.err
+    assert "untrained head: this explains random weights" in " ".join(outcome.out.split())
+    outcome = command("diff", classifier, str(tmp_path), OTHER, "--fail-above", "1000")
+    assert outcome.code == 2
+    assert f"The head of {tmp_path.name} is untrained: there is nothing to compare." in outcome.err
+
+
+def test_the_help_offers_what_a_diff_takes(command: Callable) -> None:
+    words = " ".join(command("diff", "--help").out.split())
+    assert "sequence-classification, causal-lm." in words
+    for option in ("--choice", "--label", "--document", "--mask", "--pooling", "--hypothesis-template"):
+        assert f"{option} " not in words
+    assert "--continuation" in words
+
+
 def test_the_same_model_twice(command: Callable, classifier: str) -> None:
     outcome = command("diff", classifier, classifier, OTHER)
     assert outcome.code == 0

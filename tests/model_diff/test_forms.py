@@ -216,6 +216,20 @@ def test_refusals() -> None:
         llama.compute_model_diff(changed(llama, noise(0.01)), TEXT, restore=0)
 
 
+@pytest.mark.parametrize("name", tiny_models.each(["llama", "gpt2", "bert", "albert"]))
+def test_models_of_other_depths_are_refused_in_plain_words(name: str) -> None:
+    visualizer = tiny_models.visualizer_of(name)
+    config = copy.deepcopy(visualizer.model.config)
+    layers = config.num_hidden_layers
+    config.num_hidden_layers = layers - 1
+    if hasattr(config, "layer_types"):
+        config.layer_types = config.layer_types[:-1]
+    shallow = type(visualizer.model)(config).eval()
+    with pytest.raises(InputError, match=rf"^The models have {layers} and {layers - 1} layers\.") as caught:
+        visualizer.compute_model_diff(shallow, TEXT)
+    assert caught.value.hint == "Save a report of each model with explain, and pass both to compare."
+
+
 def test_soft_prompts_are_refused() -> None:
     llama = tiny_models.visualizer_of("llama")
     config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)

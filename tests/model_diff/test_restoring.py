@@ -34,6 +34,35 @@ def test_all_modules_restored_are_the_first_model(name: str) -> None:
     assert visualizer.compute_model_diff(other, TEXT).difference == diff.difference
 
 
+@pytest.mark.parametrize("name", ["llama", "bert"])
+def test_all_modules_restored_leave_none_to_draw(name: str) -> None:
+    visualizer = tiny_models.visualizer_of(name)
+    diff = visualizer.compute_model_diff(changed(visualizer, noise(0.05)), TEXT, restore=10_000)
+    assert len(diff.restored.modules) == len(diff.modules)
+    assert diff.restored.random_shares == ()
+
+
+def test_tied_modules_are_restored_together() -> None:
+    """Whichever of both names is asked for, the model has the first one's weight in both places."""
+    visualizer = tiny_models.visualizer_of("gpt2")
+    assert visualizer.model.lm_head.weight is visualizer.model.transformer.wte.weight
+
+    def change(key: str, weight: torch.Tensor) -> torch.Tensor:
+        small = noise(1e-3)(key, weight)
+        return 300 * small if key == "transformer.wte.weight" else small
+
+    other = changed(visualizer, change)
+    assert other.model.lm_head.weight is other.model.transformer.wte.weight
+    diff = visualizer.compute_model_diff(other, TEXT, restore=1)
+    assert diff.restored.modules[0] in ("lm_head", "transformer.wte")
+    model = copy.deepcopy(other.model)
+    model.set_input_embeddings(visualizer.model.transformer.wte)
+    model.lm_head = visualizer.model.lm_head
+    with torch.no_grad():
+        value = float(value_of(other, diff, model))
+    assert diff.restored.value == pytest.approx(value, abs=2e-5)
+
+
 @pytest.mark.parametrize(("name", "count"), [("llama", 1), ("gpt2", 3), ("bert", 2)])
 def test_restored_modules_by_hand(name: str, count: int) -> None:
     visualizer = tiny_models.visualizer_of(name)

@@ -16,13 +16,14 @@ from model_understanding.cli.progress import Steps
 from model_understanding.cli.request import token_or_id
 from model_understanding.errors import InputError
 from model_understanding.results import Failure, ModelDiff, ModelDiffSummary
+from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
 TOO_DIFFERENT = 3  # exit code: the target's value changes by more than --fail-above
 
 
-@takes_model(metavar="BASE")
+@takes_model(metavar="BASE", tasks=(SEQUENCE_CLASSIFICATION, CAUSAL_LM))
 @takes(FileOptions, "files", without=("choice_column", "continuation_column"))
-@takes(InputOptions, "given", without=("max_new_tokens",))
+@takes(InputOptions, "given", without=("choices", "labels", "documents", "mask", "max_new_tokens"))
 def diff(
     tuned: Annotated[
         str,
@@ -60,7 +61,8 @@ def diff(
             metavar="K",
             min=1,
             help="Also run TUNED with the K modules with the largest values taken from BASE, and with K "
-            "random ones: how much of the difference comes back?",
+            "random ones: how much of the difference comes back? Modules that share a weight, such as tied "
+            "embeddings, are taken together.",
             show_default=False,
         ),
     ] = None,
@@ -220,7 +222,7 @@ class _Largest:
         """Note the change on a text."""
         if abs(result.difference) > self._change:
             self._change = abs(result.difference)
-            self._what = f"{result.target.description()} ({source.source})"
+            self._what = f"{result.target.in_a_sentence()} ({source.source})"
 
     def require_below(self, most: float) -> None:
         """End with an exit code of its own where the change is too large."""

@@ -181,5 +181,7 @@ def _slope(module: nn.Module, mean: Tensor, m: Tensor) -> Tensor | None:
             return None
         try:
             return torch.autograd.grad(value, leaf, m)[0]
-        except (RuntimeError, NotImplementedError):  # the operation has no backward
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:  # the operation has no backward
             return None

@@ -17,18 +17,20 @@ from model_understanding.finite_backward.reading import Read, custom_reader, rea
 from model_understanding.finite_backward.run import EMBEDDINGS, FiniteBackward, Recording, Side
 from model_understanding.finite_backward.two_models import TwoModels
 from model_understanding.loading.wrappers import virtual_tokens
+from model_understanding.model.blocks import transformer_blocks
 from model_understanding.model.embeddings import id_lookups
 from model_understanding.model.guard import guarded
 from model_understanding.model.lookups import tables_of
 from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model
-from model_understanding.model_diff.pairs import PairedModules, paired_modules
+from model_understanding.model_diff.pairs import REPORTS_HINT, PairedModules, paired_modules
 from model_understanding.model_diff.placing import at_tokens
 from model_understanding.model_diff.restoring import restoration_of
 from model_understanding.model_diff.words import kind_of, layer_of
 from model_understanding.passes.prefix_plan import prefixes_of
 from model_understanding.passes.runner import Runner
 from model_understanding.passes.target_values import CustomTarget, entries_of
+from model_understanding.pieces import unknown_id_piece
 from model_understanding.results import ModelDiff, ModuleChange, Target
 from model_understanding.text.encoding import Encoding
 
@@ -135,7 +137,8 @@ def model_diff(
         restore: Of how many modules to measure what comes back if they are restored.
 
     Raises:
-        InputError: ``restore`` is not a whole number of at least 1.
+        InputError: ``restore`` is not a whole number of at least 1, or the models have different
+            numbers of layers.
         UnsupportedModelError: The models cannot be compared exactly.
         NumericalError: What is booked does not sum to the difference.
     """
@@ -155,9 +158,13 @@ def model_diff(
         answers.append(int(logits[0, -1].argmax()))
         return read(logits, outputs)
 
-    with pair.guarded(gradients=True):
-        recording = Recording(model, Side(prefix), read_and_note, keep_from=first, two=two)
-        result = recording.compared(Side(prefix, model=other), summed=lambda _, passed: passed)
+    try:
+        with pair.guarded(gradients=True):
+            recording = Recording(model, Side(prefix), read_and_note, keep_from=first, two=two)
+            result = recording.compared(Side(prefix, model=other), summed=lambda _, passed: passed)
+    except UnsupportedModelError:
+        _refuse_other_layers(pair)
+        raise
     if result.cuts[EMBEDDINGS].any():
         book.note(pair.tables, result.cuts[EMBEDDINGS])
     gap = _checked_gap(pair, result, book, scale)
@@ -238,7 +245,7 @@ def _check_alike(model: Model, other: Model) -> None:
         if getattr(each.config, "is_encoder_decoder", False):
             raise UnsupportedModelError(
                 f"{each.name} is an encoder–decoder; a diff is of models with one stack.",
-                hint="Compare what two models answer with compare: save a report of each.",
+                hint=REPORTS_HINT,
             )
         if virtual_tokens(each.module):
             raise UnsupportedModelError(
@@ -250,7 +257,7 @@ def _check_alike(model: Model, other: Model) -> None:
             "dtypes",
             model.dtype,
             other.dtype,
-            "Load both with dtype='float32'; weights keep their values.",
+            "Load both with dtype='float32' (--dtype float32); weights keep their values.",
         ),
         ("devices", model.device, other.device, "Load both on one device."),
     ):
@@ -259,6 +266,16 @@ def _check_alike(model: Model, other: Model) -> None:
                 f"The models have different {what}: {first} and {second}.",
                 hint=hint,
             )
+
+
+def _refuse_other_layers(pair: ModelPair) -> None:
+    """Raise InputError if two models, whose runs do not pair, have different numbers of layers."""
+    try:
+        first, second = (len(transformer_blocks(each)) for each in (pair.model, pair.other))
+    except UnsupportedModelError:
+        return
+    if first != second:
+        raise InputError(f"The models have {first} and {second} layers.", hint=REPORTS_HINT)
 
 
 def _checked_gap(pair: ModelPair, result: FiniteBackward, book: _Book, scale: float) -> float:
@@ -280,9 +297,9 @@ def _checked_gap(pair: ModelPair, result: FiniteBackward, book: _Book, scale: fl
         raise NumericalError(
             f"What the modules' weights change sums to {sum(values):.6g}, and the difference is "
             f"{difference:.6g}.",
-            hint=f"Load both models with dtype='float32'; they have {pair.model.dtype}."
+            hint=f"Load both models with dtype='float32' (--dtype float32); they have {pair.model.dtype}."
             if pair.model.dtype not in (torch.float32, torch.float64)
-            else "Compare what two models answer with compare: save a report of each.",
+            else REPORTS_HINT,
         )
     return gap
 
@@ -296,7 +313,7 @@ def _answers(pair: ModelPair, answers: list[int]) -> tuple[str, str] | None:
 def answer_name(model: Model, index: int) -> str:
     """Return the name of a model's answer: of a class, or of the next token."""
     if model.is_language_model:
-        return str(model.tokenizer.decode([index]))
+        return str(model.tokenizer.decode([index])) or unknown_id_piece(index)
     return str(getattr(model.config, "id2label", {}).get(index, index))
 
 

@@ -17,9 +17,12 @@ from model_understanding.finite_backward.two_models import Unit
 from model_understanding.loading.wrappers import without_adapter
 from model_understanding.model.model import Model
 
-_ONE_VOCABULARY = "Give both models one vocabulary: model.resize_token_embeddings(NUMBER)."
+REPORTS_HINT = "Save a report of each model with explain, and pass both to compare."
+_ONE_VOCABULARY = (
+    f"In Python, give both one vocabulary: model.resize_token_embeddings(NUMBER). {REPORTS_HINT}"
+)
 _ONE_ARCHITECTURE = (
-    "A model can be compared with what was made of it: fine-tuned, merged, quantized or pruned."
+    f"A model can be compared with what was made of it: fine-tuned, merged or quantized. {REPORTS_HINT}"
 )
 
 

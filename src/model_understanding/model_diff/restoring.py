@@ -21,6 +21,9 @@ def restoration_of(
 ) -> Restoration:
     """Return how much of a difference comes back if the modules with the largest values are restored.
 
+    Modules that share a weight in both models are restored together: a model of which only one of them is
+    restored cannot be saved. If all modules are restored, there is nothing to draw at random.
+
     Args:
         diff: The diff.
         count: Number of modules.
@@ -35,8 +38,9 @@ def restoration_of(
     generator = np.random.default_rng(SEED)
 
     def restored(chosen: Sequence[str]) -> float:
+        together = [each for name in chosen for each in (name, *_tied_to(name, modules))]
         with ExitStack() as stack:
-            for name in chosen:
+            for name in dict.fromkeys(together):
                 stack.enter_context(_in_place(name, other, modules))
             return value()
 
@@ -45,13 +49,32 @@ def restoration_of(
 
     main = [names[index] for index in order[:count]]
     main_value = restored(main)
-    draws = [[names[index] for index in generator.permutation(len(names))[:count]] for _ in range(DRAWS)]
+    draws = [
+        [names[index] for index in generator.permutation(len(names))[:count]]
+        for _ in range(DRAWS if count < len(names) else 0)
+    ]
     return Restoration(
         modules=tuple(main),
         value=main_value,
         share=share(main_value),
         random_shares=tuple(share(restored(draw)) for draw in draws),
     )
+
+
+def _tied_to(name: str, modules: PairedModules) -> list[str]:
+    """Return the other modules that share a weight with a module, in both models."""
+
+    def weights(part: nn.Module) -> set[int]:
+        return {id(weight) for weight in part._parameters.values() if weight is not None}
+
+    if name not in modules.others:
+        return []
+    own, theirs = weights(modules.modules[name]), weights(modules.others[name])
+    return [
+        key
+        for key, other in modules.others.items()
+        if key != name and theirs & weights(other) and own & weights(modules.modules[key])
+    ]
 
 
 @contextmanager

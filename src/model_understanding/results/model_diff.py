@@ -43,11 +43,14 @@ class ModuleChange(JsonResult):
 class Restoration(JsonResult):
     """What comes back if some modules of the other model are replaced by those of the first.
 
+    Modules that share a weight in both models, such as the embeddings and a head that is tied to them, are
+    replaced together.
+
     Args:
         modules: The modules with the largest values in the direction of the difference.
         value: The target's value with these modules replaced.
         share: How much of the difference has come back: 1 if all of it.
-        random_shares: The same for as many random modules, once for each draw.
+        random_shares: The same for as many random modules, once for each draw; empty if all were replaced.
     """
 
     modules: tuple[str, ...]
@@ -116,7 +119,7 @@ class ModelDiff(Drawn):
         if not all(np.isfinite(array).all() for array in numbers):
             raise NumericalError(
                 "The diff has numbers that are not finite.",
-                hint="Load the models with dtype='float32' and try again.",
+                hint="Load the models with dtype='float32' (--dtype float32) and try again.",
             )
 
     @property

@@ -64,7 +64,7 @@ class ModelDiffSummary(Rendered):
         changed_answers: Number of texts that the other model answers differently.
         gap: The largest completeness gap.
         restored: How much of the magnitude of all differences came back where modules were restored.
-        restored_at_random: The same for as many random modules.
+        restored_at_random: The same for as many random modules; ``None`` if all were restored on each text.
         other: The origin of the other model.
         provenance: The origin of the first model.
 
@@ -159,6 +159,7 @@ class _Sums:
         self._difference = self._size = self._gap = 0.0
         self._largest, self._largest_text = -1.0, 0
         self._restored = self._at_random = self._restorable = 0.0
+        self._drawn = False
         self._modules: dict[str, tuple[ModuleChange, np.ndarray]] = {}
 
     def add(self, index: int, diff: ModelDiff) -> None:
@@ -171,10 +172,12 @@ class _Sums:
         if abs(diff.difference) > self._largest:
             self._largest, self._largest_text = abs(diff.difference), index
         self.changed_answers += diff.answers is not None and diff.answers[0] != diff.answers[1]
-        if diff.restored is not None and diff.restored.random_shares:
+        if diff.restored is not None:
+            shares = diff.restored.random_shares
+            self._drawn = self._drawn or bool(shares)
             self._restorable += abs(diff.difference)
             self._restored += abs(diff.difference) * diff.restored.share
-            self._at_random += abs(diff.difference) * float(np.mean(diff.restored.random_shares))
+            self._at_random += abs(diff.difference) * float(np.mean(shares or [diff.restored.share]))
         total = sum(abs(change.value) for change in diff.modules)
         for change in diff.modules:
             share = change.value / total if total else 0.0
@@ -199,7 +202,7 @@ class _Sums:
             changed_answers=self.changed_answers,
             gap=self._gap,
             restored=self._restored / restorable if restorable else None,
-            restored_at_random=self._at_random / restorable if restorable else None,
+            restored_at_random=self._at_random / restorable if restorable and self._drawn else None,
             other=self._last.other,
             provenance=self._last.provenance,
         )

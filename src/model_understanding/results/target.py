@@ -86,6 +86,20 @@ class Target(JsonResult):
             return f"{', '.join(self.labels)}"
         return f"{QUANTITY_NAMES[self.quantity]} of {labels}{contrast}"
 
+    def in_a_sentence(self) -> str:
+        """Return the description as a sentence has it, after "the".
+
+        >>> Target(task="sequence-classification", indices=(1,), labels=("positive",), against=(0,),
+        ...        against_labels=("negative",)).in_a_sentence()
+        'difference in logit between positive and negative'
+        """
+        if self.name == "continuation" and self.quantity in QUANTITY_NAMES:
+            return self.description().replace(" of continuation", " of the continuation", 1)
+        if self.name or len(self.labels) != 1 or len(self.against_labels) != 1:
+            return self.description()
+        first, second = _shown(self.labels[0]), _shown(self.against_labels[0])
+        return f"difference in {QUANTITY_NAMES[self.quantity]} between {first} and {second}"
+
 
 def _shown(label: str) -> str:
     """Return a token as one word: without the blanks around it, and visible if it is blank."""

@@ -149,7 +149,8 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
             quantity: ``logit``, ``log_prob`` or ``prob``.
             restore: A number of modules: measure how much of the difference comes back if so many of this
                 model's modules, those with the largest values, take the places of the other's, and as many
-                random ones. One forward pass each, on our own copy of the other model.
+                random ones. One forward pass each, on our own copy of the other model. Modules that share a
+                weight, such as tied embeddings, are taken together.
 
         Returns:
             The diff: what the target's value in the other model minus its value in this one is made of.

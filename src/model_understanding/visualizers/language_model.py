@@ -1120,7 +1120,8 @@ class GenerativeModelVisualizer(Visualizer):
             span: The part of the continuation that is explained, as ``compute_saliency`` takes it.
             restore: A number of modules: measure how much of the difference comes back if so many of this
                 model's modules, those with the largest values, take the places of the other's, and as many
-                random ones. One forward pass each, on our own copy of the other model.
+                random ones. One forward pass each, on our own copy of the other model. Modules that share a
+                weight, such as tied embeddings, are taken together.
 
         Returns:
             The diff: what the target's value in the other model minus its value in this one is made of.

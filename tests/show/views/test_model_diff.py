@@ -1,8 +1,11 @@
 """The difference between two models in words."""
 
+from dataclasses import replace
+
 import pytest
 
 from model_understanding.results import (
+    Failure,
     ModelDiff,
     ModelDiffSummary,
     ModuleChange,
@@ -69,6 +72,40 @@ def test_many_modules_and_what_was_restored() -> None:
     )
 
 
+def test_all_modules_restored_have_no_random_ones_beside_them() -> None:
+    values = dict.fromkeys("abcd", (-0.1, -0.15))
+    restored = Restoration(modules=tuple("abcd"), value=0.0, share=1.0, random_shares=())
+    diff = diff_of(values, restored=restored)
+    assert model_diff_view(diff).answer[-1] == (
+        "Restoring all 4 changed modules, there are no more, brings back 100 % of the difference."
+    )
+    summary = ModelDiffSummary.of([diff, diff])
+    assert (summary.restored, summary.restored_at_random) == (1.0, None)
+    view = model_diff_summary_view(summary)
+    assert view.answer[-1] == "Restoring all changed modules brings back 100 % of the differences."
+
+
+def test_the_target_in_a_sentence() -> None:
+    diff = diff_of({"a": (0.5, 0.5)})
+    named = replace(diff.target, name="continuation")
+    against = replace(diff.target, quantity="prob", against=(3,), against_labels=(" Paris",))
+    for target, words in (
+        (named, "The log-probability of the continuation rises by 1"),
+        (against, "The difference in probability between Rome and Paris rises by 1"),
+        (replace(named, against=(3,), against_labels=(" Paris",)), "of the continuation − Paris rises by 1"),
+    ):
+        assert words in model_diff_view(replace(diff, target=target)).answer[0]
+
+
+def test_one_text_is_no_mean() -> None:
+    failure = Failure(message="too long")
+    view = model_diff_summary_view(ModelDiffSummary.of([failure, diff_of({"a": (-0.3, 0.0)})]))
+    assert view.answer[0] == (
+        "Only one text was compared: on text 2, the answer's log-probability drops by 0.3."
+    )
+    assert "A 95 % interval needs at least two texts." in view.facts
+
+
 def test_contributions_that_cancel_have_no_shares_to_speak_of() -> None:
     view = model_diff_view(diff_of({"a": (1.0, 0.0), "b": (-0.99, 0.0)}))
     assert "what is left of contributions that cancel" in view.answer[0]
@@ -111,7 +148,7 @@ def test_many_texts() -> None:
         "0.8, on text 2)."
     )
     assert view.answer[1:] == (
-        "The answer is another one on 2.",
+        "The models answer differently on 2 of them.",
         "A has the largest mean share: 75.0 %.",
     )
     assert [(row.name, row.share, row.signed) for row in view.modules] == [

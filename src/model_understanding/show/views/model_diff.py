@@ -93,9 +93,19 @@ def model_names(diff: ModelDiff | ModelDiffSummary) -> tuple[str, str]:
     return names if names[0] != names[1] else ("the first model", "the other model")
 
 
-def restoration_text(restored: Restoration) -> str:
-    """Return what restoring modules brought back, in one sentence."""
+def restoration_text(restored: Restoration, changed: int) -> str:
+    """Return what restoring modules brought back, in one sentence.
+
+    Args:
+        restored: What came back.
+        changed: Number of modules that have other weights.
+    """
     count = len(restored.modules)
+    if count == changed and not restored.random_shares:
+        which = (
+            "the only changed module" if count == 1 else f"all {count} changed modules, there are no more,"
+        )
+        return f"Restoring {which} brings back {format_percent(restored.share)} of the difference."
     which = (
         "the module with the largest value" if count == 1 else f"the {count} modules with the largest values"
     )
@@ -109,7 +119,7 @@ def restoration_text(restored: Restoration) -> str:
 
 
 def _answer(diff: ModelDiff) -> Iterator[str]:
-    what = printable(diff.target.description(), 60)
+    what = printable(diff.target.in_a_sentence(), 100)
     if not diff.modules:
         yield "No weights differ in what this answer is computed from: the models answer the same."
         return
@@ -132,7 +142,7 @@ def _answer(diff: ModelDiff) -> Iterator[str]:
         yield from others
         yield from _main_place(diff)
     if diff.restored is not None:
-        yield restoration_text(diff.restored)
+        yield restoration_text(diff.restored, len(diff.modules))
 
 
 def _main_modules(diff: ModelDiff, shares: np.ndarray) -> Iterator[str]:
@@ -324,21 +334,34 @@ def _summary_answer(summary: ModelDiffSummary) -> Iterator[str]:
     if not summary.modules:
         yield f"No weights differ in what the answers to {texts} are computed from."
         return
-    yield (
-        f"Over {texts}, the answer's {what} changes by {format_number(summary.size)} on average (signed "
-        f"mean {format_number(summary.difference)}; largest {format_number(summary.largest)}, on text "
-        f"{summary.largest_text + 1})."
-    )
-    if summary.changed_answers:
-        yield f"The answer is another one on {summary.changed_answers}."
-    main = summary.modules[0]
-    words = printable(module_words(main.name, main.layer), 60)
-    yield f"{words[:1].upper()}{words[1:]} has the largest mean share: {format_percent(main.share)}."
-    if summary.restored is not None and summary.restored_at_random is not None:
+    is_one = summary.texts == 1
+    if is_one:
+        verb = "drops" if summary.difference < 0 else "rises"
         yield (
-            f"Restoring the modules with the largest values brings back {format_percent(summary.restored)} "
-            f"of the differences; as many random modules, {format_percent(summary.restored_at_random)}."
+            f"Only one text was compared: on text {summary.largest_text + 1}, the answer's {what} {verb} by "
+            f"{format_number(summary.size)}."
         )
+    else:
+        yield (
+            f"Over {texts}, the answer's {what} changes by {format_number(summary.size)} on average (signed "
+            f"mean {format_number(summary.difference)}; largest {format_number(summary.largest)}, on text "
+            f"{summary.largest_text + 1})."
+        )
+    if summary.changed_answers:
+        on = "" if is_one else f" on {summary.changed_answers} of them"
+        yield f"The models answer differently{on}."
+    main = summary.modules[0]
+    words, share = printable(module_words(main.name, main.layer), 60), format_percent(main.share)
+    yield f"{words[:1].upper()}{words[1:]} has the largest {'share' if is_one else 'mean share'}: {share}."
+    if summary.restored is not None:
+        back = f"brings back {format_percent(summary.restored)} of the difference{'' if is_one else 's'}"
+        if summary.restored_at_random is None:
+            yield f"Restoring all changed modules {back}."
+        else:
+            at_random = format_percent(summary.restored_at_random)
+            yield (
+                f"Restoring the modules with the largest values {back}; as many random modules, {at_random}."
+            )
 
 
 def _summary_facts(summary: ModelDiffSummary) -> Iterator[str]:
@@ -348,6 +371,8 @@ def _summary_facts(summary: ModelDiffSummary) -> Iterator[str]:
         "A share is a module's part of what all modules add and take away on a text; signed shares are "
         "positive where it raises the value."
     )
+    if summary.texts == 1:
+        yield "A 95 % interval needs at least two texts."
     if summary.failed:
         failed = "1 text" if summary.failed == 1 else f"{summary.failed} texts"
         yield f"{failed} could not be compared."
