@@ -10,10 +10,10 @@ from model_understanding.cli.columns import SourceText
 from model_understanding.cli.console import data_console, print_json, print_message, reserved_stdout
 from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
 from model_understanding.cli.model_input import GENERATING, FileOptions, InputOptions, ModelInput
-from model_understanding.cli.options import QuantityName, takes
+from model_understanding.cli.options import takes
 from model_understanding.cli.output import check_files, saving
 from model_understanding.cli.progress import Steps
-from model_understanding.cli.request import token_or_id
+from model_understanding.cli.target_options import TargetOptions
 from model_understanding.errors import InputError
 from model_understanding.results import Failure, ModelDiff, ModelDiffSummary
 from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
@@ -23,6 +23,7 @@ TOO_DIFFERENT = 3  # exit code: the target's value changes by more than --fail-a
 
 @takes_model(metavar="BASE", tasks=(SEQUENCE_CLASSIFICATION, CAUSAL_LM))
 @takes(FileOptions, "files", without=("choice_column", "continuation_column"))
+@takes(TargetOptions, "asked")
 @takes(InputOptions, "given", without=("choices", "labels", "documents", "mask", "max_new_tokens"))
 def diff(
     tuned: Annotated[
@@ -37,24 +38,7 @@ def diff(
     *,
     files: FileOptions,
     given: InputOptions,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TARGET",
-            help="Class, or next token (id:NUMBER for its ID), to explain.",
-            show_default="the answer of BASE",
-        ),
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="TARGET", help="Other class or token: the difference of both is explained."),
-    ] = None,
-    quantity: Annotated[
-        QuantityName | None,
-        typer.Option(
-            help="Quantity to explain.", show_default="logit for classifiers, log_prob for language models"
-        ),
-    ] = None,
+    asked: TargetOptions,
     restore: Annotated[
         int | None,
         typer.Option(
@@ -98,7 +82,7 @@ def diff(
                     f"A diff is of classifiers or language models. Got a model for {visualizer.task}.",
                     hint="Save a report of each model with explain, and pass both to compare.",
                 )
-            question = _question(visualizer, target, against, quantity)
+            question = asked.of(visualizer.task)
             from model_understanding.visualizers.model_diffs import other_visualizer
 
             steps(f"Loading {tuned}")
@@ -149,17 +133,6 @@ def diff(
     failures.finish()
     if fail_above is not None:
         largest.require_below(fail_above)
-
-
-def _question(
-    visualizer: Any, target: str | None, against: str | None, quantity: QuantityName | None
-) -> dict[str, Any]:
-    name = token_or_id if visualizer.task in GENERATING else str
-    question: dict[str, Any] = {
-        "target": None if target is None else name(target),
-        "against": None if against is None else name(against),
-    }
-    return question if quantity is None else {**question, "quantity": quantity.value}
 
 
 def _require_trained(*visualizers: Any) -> None:

@@ -9,10 +9,10 @@ from model_understanding.cli import options
 from model_understanding.cli.console import data_console, print_json, reserved_stdout
 from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
 from model_understanding.cli.model_input import GENERATING, InputOptions
-from model_understanding.cli.options import QuantityName, takes
+from model_understanding.cli.options import takes
 from model_understanding.cli.output import check_files, saving
 from model_understanding.cli.progress import Steps
-from model_understanding.cli.request import token_or_id
+from model_understanding.cli.target_options import TargetOptions
 from model_understanding.cli.texts import read_text
 from model_understanding.errors import InputError
 from model_understanding.results import Ledger
@@ -20,6 +20,7 @@ from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
 
 @takes_model(tasks=(SEQUENCE_CLASSIFICATION, CAUSAL_LM))
+@takes(TargetOptions, "asked")
 @takes(InputOptions, "given", without=("choices", "labels", "documents", "mask", "max_new_tokens"))
 def ledger(
     text: Annotated[
@@ -33,24 +34,8 @@ def ledger(
             show_default="the text's own baseline",
         ),
     ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TARGET",
-            help="Class, or next token (id:NUMBER for its ID), to explain.",
-            show_default="the model's answer to the text",
-        ),
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="TARGET", help="Other class or token: the difference of both is explained."),
-    ] = None,
-    quantity: Annotated[
-        QuantityName | None,
-        typer.Option(
-            help="Quantity to explain.", show_default="logit for classifiers, log_prob for language models"
-        ),
-    ] = None,
+    *,
+    asked: TargetOptions,
     baseline: Annotated[
         str,
         typer.Option(
@@ -68,7 +53,6 @@ def ledger(
             help="Most places in each list; of the hidden states at a token, one is listed.",
         ),
     ] = 8,
-    *,
     given: InputOptions,
     choice: ModelChoice,
     json_output: options.Json = False,
@@ -92,17 +76,9 @@ def ledger(
                     f"A ledger is of a classifier or a language model. Got a model for {visualizer.task}.",
                     hint="Use explain, whose methods work for this kind of model.",
                 )
-            question: dict[str, Any] = {"baseline": baseline}
-            generates = visualizer.task in GENERATING
-            if generates:
+            question: dict[str, Any] = {"baseline": baseline, **asked.of(visualizer.task)}
+            if visualizer.task in GENERATING:
                 question["continuation"] = given.continuation
-            name = token_or_id if generates else str
-            question |= {
-                "target": None if target is None else name(target),
-                "against": None if against is None else name(against),
-            }
-            if quantity is not None:
-                question["quantity"] = quantity.value
             steps("Computing the ledger")
             texts = [None if each is None else model_input.of(visualizer, each) for each in (content, other)]
             result = visualizer.compute_ledger(*texts, **question)
