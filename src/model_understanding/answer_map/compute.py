@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from model_understanding.answer_map.measuring import Effects, Mask
 from model_understanding.answer_map.prompt import SourcedPrompt
 from model_understanding.answer_map.removal import removals_of
+from model_understanding.answer_map.source_tokens import sources_of, text_outside
 from model_understanding.answer_map.statements import Clause, clauses_of
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.causality import is_causal
@@ -19,22 +20,19 @@ from model_understanding.results import AnswerMap
 from model_understanding.results.answer_map import (
     CITED,
     CLEAR,
-    AnswerSource,
     Origin,
     SourceEffect,
-    SourceSentence,
     StatedValue,
     Statement,
 )
 from model_understanding.text.encoding import Encoding
-from model_understanding.tokens import Tokens
 
 _STRONGEST = 2  # sources of each statement whose sentences are removed
 _REPLACED = 0.5  # share of the drop without all sources that single ones explain where none replaces another
 _CONTROLS = 3  # other parts of the sources that are removed for each one that counts
 _NO_CONTROL = (
-    "The sources have no other text to remove as a control, so statement{} {} is judged on the effect of its "
-    "source alone."
+    "The sources have no other text to remove as a control for statement{} {}; only the effect of the source "
+    "itself counts there."
 )
 _DELETED = (
     "{} has no cache of keys and values whose positions can be hidden, so sources were deleted from the "
@@ -94,14 +92,14 @@ class _Mapping:
         self.model, self.encoding, self.prompt = model, encoding, prompt
         self.tokens, self.prompt_length = encoding.tokens[0], encoding.prompt_length
         self.answer = self.tokens.select(range(self.prompt_length, len(self.tokens)))
-        self.sources, empty = _sources(self.tokens, self.prompt_length, prompt)
+        self.sources, empty = sources_of(self.tokens, self.prompt_length, prompt)
         self.missing = (*prompt.missing, *empty)
         if not self.sources:
             raise InputError(
                 "The sources have no tokens before the last one of the prompt.",
                 hint="Let the question, or the turn of the assistant, follow the documents.",
             )
-        known = _outside(self.tokens, self.prompt_length, self.sources)
+        known = text_outside(self.tokens, self.prompt_length, self.sources)
         self.clauses = clauses_of(self.answer, known)
         if not self.clauses:
             raise InputError("The answer has no words.", hint="Pass another answer, or more max_new_tokens.")
@@ -444,57 +442,3 @@ def _sum(effects: np.ndarray, clause: Clause) -> np.ndarray:
 def _of_any(alone: Float[np.ndarray, " sources"]) -> float:
     """Return what any source does alone, whatever it says; with two sources nothing tells it."""
     return max(float(alone.min()), 0.0) if len(alone) > 2 else 0.0
-
-
-def _sources(
-    tokens: Tokens, prompt_length: int, prompt: SourcedPrompt
-) -> tuple[tuple[AnswerSource, ...], tuple[str, ...]]:
-    """Return the sources with their tokens, and the names of those that have none of their own.
-
-    The last token of the prompt is never removed: the answer's first token is read from it.
-    """
-    owner = np.full(prompt_length - 1, -1)
-    starts, ends = tokens.offsets[: prompt_length - 1].T
-    is_text = (tokens.segments[: prompt_length - 1] == 0) & (ends > starts)
-    for index, spans in enumerate(prompt.spans):
-        for start, end in spans:
-            owner[is_text & (starts < end) & (ends > start) & (owner < 0)] = index
-    sources, empty = [], []
-    for index, name in enumerate(prompt.names):
-        if not (owner == index).any():
-            empty.append(name)
-            continue
-        sources.append(AnswerSource(name=name, sentences=_sentences(tokens, owner == index)))
-    return tuple(sources), tuple(empty)
-
-
-def _sentences(tokens: Tokens, is_own: np.ndarray) -> tuple[SourceSentence, ...]:
-    groups: list[list[int]] = []
-    for group in tokens.groups("sentence"):
-        own = [position for position in group if position < len(is_own) and is_own[position]]
-        if not own:
-            continue
-        text = _text(tokens, own)
-        if groups and not any(character.isalnum() for character in text):
-            groups[-1] += own
-        else:
-            groups.append(own)
-    return tuple(
-        SourceSentence(text=_text(tokens, group).strip(), positions=np.array(group)) for group in groups
-    )
-
-
-def _text(tokens: Tokens, positions: Sequence[int]) -> str:
-    start, end = tokens.offsets[positions[0], 0], tokens.offsets[positions[-1], 1]
-    return tokens.texts[0][int(start) : int(end)]
-
-
-def _outside(tokens: Tokens, prompt_length: int, sources: Sequence[AnswerSource]) -> str:
-    """Return the text of the prompt outside of its sources and of the chat template."""
-    is_outside = (tokens.segments[:prompt_length] == 0) & ~tokens.special[:prompt_length]
-    for source in sources:
-        is_outside[source.positions] = False
-    text = tokens.texts[0]
-    kept = [text[start:end] for start, end in tokens.offsets[:prompt_length][is_outside].tolist()]
-    breaks = np.diff(np.flatnonzero(is_outside), prepend=-2) > 1
-    return "".join(f"\n{part}" if new else part for part, new in zip(kept, breaks, strict=True))

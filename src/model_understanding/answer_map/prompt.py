@@ -6,11 +6,12 @@ writes them, whatever other text has the same words.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
+from model_understanding.answer_map.chat_texts import contents_of, tool_name, with_contents, with_marks
 from model_understanding.answer_map.documents import Document, documents_of, numbered
 from model_understanding.answer_map.markers import split_by_markers
 from model_understanding.errors import InputError
@@ -97,11 +98,11 @@ def sources_in_chat(tokenizer: Any, messages: Any, given: Any = None) -> Sourced
         return _documents_in_chat(tokenizer, chat, documents_of(given))
     tools = [index for index, message in enumerate(chat.messages) if message["role"] == "tool"]
     if tools:
-        names = [_tool_name(chat.messages, index, number) for number, index in enumerate(tools, start=1)]
+        names = [tool_name(chat.messages, index, number) for number, index in enumerate(tools, start=1)]
         named = numbered(names)
 
         def made(mark: Callable[[str, int], str]) -> Any:
-            return _with_contents(
+            return with_contents(
                 chat,
                 lambda index, text: mark(text, tools.index(index)) if index in tools and text else text,
             )
@@ -218,6 +219,10 @@ def _text(tokenizer: Any, prompt: Any) -> str:
     return prompt if isinstance(prompt, str) else chat_text(tokenizer, prompt)
 
 
+def _user(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
 # Documents.
 
 
@@ -244,7 +249,7 @@ def _by_template(
 
 
 def _documents_in_chat(tokenizer: Any, chat: Chat, documents: Sequence[Document]) -> SourcedPrompt:
-    texts = _contents(chat)
+    texts = contents_of(chat)
     places = _search(texts, documents)
     if not any(places):
         found = _by_template(tokenizer, None, documents, chat)
@@ -255,13 +260,13 @@ def _documents_in_chat(tokenizer: Any, chat: Chat, documents: Sequence[Document]
     for number, place in enumerate(places):
         if place:
             by_text.setdefault(place[0], []).append((place[1], place[2], number))
-    made = _with_marks(chat, by_text)
+    made = with_marks(chat, by_text)
     return _located(tokenizer, made, documents, "documents in the messages")
 
 
 def _parts_of_chat(tokenizer: Any, chat: Chat) -> SourcedPrompt:
     """Return the parts of the message that has the most characters of those with markers."""
-    texts = _contents(chat)
+    texts = contents_of(chat)
     splits = [split_by_markers(text, blank_lines=False) for text in texts]
     if not any(splits):
         splits = [split_by_markers(text) for text in texts]
@@ -277,7 +282,7 @@ def _parts_of_chat(tokenizer: Any, chat: Chat) -> SourcedPrompt:
         Document(name, texts[chosen][part.start : part.end])
         for name, part in zip(names, split.parts, strict=True)
     ]
-    return _located(tokenizer, _with_marks(chat, {chosen: spans}), documents, split.layout)
+    return _located(tokenizer, with_marks(chat, {chosen: spans}), documents, split.layout)
 
 
 def _search(texts: Sequence[str], documents: Sequence[Document]) -> list[tuple[int, int, int] | None]:
@@ -322,75 +327,6 @@ def _occurrences(text: str, needle: str) -> list[tuple[int, int]]:
             return spans
     pattern = r"\s+".join(map(re.escape, needle.split()))
     return [(match.start(), match.end()) for match in re.finditer(pattern, text)]
-
-
-# Messages.
-
-
-def _user(text: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": text}]
-
-
-def _contents(chat: Chat) -> list[str]:
-    """Return the texts of all contents, in the order in which ``_with_contents`` visits them."""
-    texts: list[str] = []
-
-    def note(_: int, text: str) -> str:
-        texts.append(text)
-        return text
-
-    _with_contents(chat, note)
-    return texts
-
-
-def _with_marks(
-    chat: Chat, by_text: Mapping[int, Sequence[tuple[int, int, int]]]
-) -> Callable[[Callable[[str, int], str]], Any]:
-    """Return what makes a chat with marks around spans of its texts, each with its number."""
-
-    def made(mark: Callable[[str, int], str]) -> Any:
-        counter = iter(range(1 << 30))
-
-        def change(_: int, text: str) -> str:
-            for start, end, number in sorted(by_text.get(next(counter), ()), reverse=True):
-                text = text[:start] + mark(text[start:end], number) + text[end:]
-            return text
-
-        return _with_contents(chat, change)
-
-    return made
-
-
-def _with_contents(chat: Chat, change: Callable[[int, str], str]) -> Chat:
-    """Return a chat with the texts of its contents changed; the function gets the message's index."""
-
-    def changed(value: Any, index: int) -> Any:
-        if isinstance(value, str):
-            return change(index, value)
-        if isinstance(value, Mapping):
-            return {name: item if name == "type" else changed(item, index) for name, item in value.items()}
-        return [changed(item, index) for item in value] if isinstance(value, list | tuple) else value
-
-    messages = [
-        {**message, "content": changed(message["content"], index)} if "content" in message else message
-        for index, message in enumerate(chat.messages)
-    ]
-    return replace(chat, messages=messages)
-
-
-def _tool_name(messages: Sequence[Mapping[str, Any]], index: int, number: int) -> str:
-    """Return the name of the tool whose message it is, by itself or in the call that it answers."""
-    message = messages[index]
-    if isinstance(message.get("name"), str) and message["name"]:
-        return message["name"]
-    answered = message.get("tool_call_id")
-    for other in messages[:index]:
-        for call in other.get("tool_calls") or ():
-            if answered is not None and isinstance(call, Mapping) and call.get("id") == answered:
-                function = call.get("function", call)
-                if isinstance(function, Mapping) and isinstance(function.get("name"), str):
-                    return function["name"]
-    return f"tool message {number}"
 
 
 def _no_sources() -> InputError:

@@ -40,6 +40,9 @@ class AttributionMethod(Protocol):
 
     A method that uses only a runner's embeddings, gradients and values also works for the hidden states of a
     layer (``Runner.at_layer``), and declares it by ``takes_layer: ClassVar[bool] = True``.
+
+    A result records all fields of a method. A method some of whose fields matter only for some models, as
+    ``DeepLift``, has ``used_parameters(runner)``, which returns those that are recorded.
     """
 
     name: ClassVar[str]
