@@ -12,6 +12,7 @@ from torch import nn
 
 from model_understanding import ModelDiff, ModelVisualizer
 from model_understanding.errors import InputError
+from model_understanding.model_diff.compute import answer_name
 from model_understanding.model_diff.placing import at_tokens
 
 ARCHITECTURES = (
@@ -129,6 +130,30 @@ def test_classes_of_other_names_are_said() -> None:
     other.model.config.id2label = {0: "good", 1: "bad", 2: "fine"}
     (caution,) = visualizer.compute_model_diff(other, TEXT).provenance.cautions
     assert caution.startswith("The models name their classes differently.")
+
+
+def test_an_answer_is_the_same_whatever_a_class_is_called() -> None:
+    visualizer = tiny_models.visualizer_of("bert")
+    other = changed(visualizer, noise(1e-6))
+    other.model.config.id2label = {0: "good", 1: "bad", 2: "fine"}
+    diff = visualizer.compute_model_diff(other, TEXT)
+    names = visualizer.model.config.id2label
+    with torch.no_grad():
+        logits = visualizer.model(**visualizer.tokenizer(TEXT, return_tensors="pt")).logits
+    assert diff.answers == (names[int(logits.argmax())],) * 2
+    assert visualizer.compute_model_diffs(other, [TEXT]).changed_answers == 0
+
+
+def test_tokens_that_decode_alike_have_names_of_their_own() -> None:
+    """Parts of a character all decode to the same sign, and some ids to nothing."""
+    model = tiny_models.visualizer_of("gpt2").runner.model
+    ids = range(len(model.tokenizer))
+    decoded = [model.tokenizer.decode([index]) for index in ids]
+    parts = [index for index in ids if decoded[index] == "\ufffd"]
+    assert len(parts) > 2
+    assert len({answer_name(model, index) for index in parts}) == len(parts)
+    assert all(answer_name(model, index) for index in ids)
+    assert answer_name(model, len(model.tokenizer) + 7) == f"<id {len(model.tokenizer) + 7}>"
 
 
 @pytest.mark.parametrize("name", tiny_models.each(["llama", "bert", "mixtral"]))

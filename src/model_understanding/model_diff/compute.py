@@ -30,8 +30,8 @@ from model_understanding.model_diff.words import kind_of, layer_of
 from model_understanding.passes.prefix_plan import prefixes_of
 from model_understanding.passes.runner import Runner
 from model_understanding.passes.target_values import CustomTarget, entries_of
-from model_understanding.pieces import unknown_id_piece
 from model_understanding.results import ModelDiff, ModuleChange, Target
+from model_understanding.text.detokenization import token_text
 from model_understanding.text.encoding import Encoding
 
 LARGEST_GAP = 1e-3
@@ -307,13 +307,14 @@ def _checked_gap(pair: ModelPair, result: FiniteBackward, book: _Book, scale: fl
 def _answers(pair: ModelPair, answers: list[int]) -> tuple[str, str] | None:
     if len(answers) != 2 or not (pair.model.is_language_model or pair.model.class_count(0) > 1):
         return None  # a single logit has no answer by its size alone
-    return answer_name(pair.model, answers[0]), answer_name(pair.other, answers[1])
+    # Both in the first model's names: the models may call one class differently.
+    return answer_name(pair.model, answers[0]), answer_name(pair.model, answers[1])
 
 
 def answer_name(model: Model, index: int) -> str:
     """Return the name of a model's answer: of a class, or of the next token."""
     if model.is_language_model:
-        return str(model.tokenizer.decode([index])) or unknown_id_piece(index)
+        return token_text(model.tokenizer, index)
     return str(getattr(model.config, "id2label", {}).get(index, index))
 
 

@@ -97,6 +97,11 @@ def test_the_target_in_a_sentence() -> None:
         assert words in model_diff_view(replace(diff, target=target)).answer[0]
 
 
+def test_answers_that_differ_in_a_blank_alone_are_two() -> None:
+    diff = replace(diff_of({"a": (0.5, 0.5)}), answers=(" Rome", "Rome"))
+    assert model_diff_view(diff).texts[1] == "base answers “ Rome”, tuned “Rome”"
+
+
 def test_one_text_is_no_mean() -> None:
     failure = Failure(message="too long")
     view = model_diff_summary_view(ModelDiffSummary.of([failure, diff_of({"a": (-0.3, 0.0)})]))

@@ -198,8 +198,11 @@ def origin(result: ModelDiff | ModelDiffSummary) -> str:
 
 def answers_of(diff: ModelDiff) -> tuple[str, str]:
     """Return what each model answers, in one line each; empty if that is not known."""
-    first, second = (printable(answer.strip() or answer, _LENGTH) for answer in diff.answers or ("", ""))
-    return first, second
+    answers = diff.answers or ("", "")
+    stripped = [answer.strip() or answer for answer in answers]
+    if stripped[0] == stripped[1]:  # tokens may differ in a blank alone
+        stripped = list(answers) if answers[0] != answers[1] else stripped
+    return printable(stripped[0], _LENGTH), printable(stripped[1], _LENGTH)
 
 
 def _answers(diff: ModelDiff) -> Iterator[str]:
@@ -207,7 +210,7 @@ def _answers(diff: ModelDiff) -> Iterator[str]:
         return
     first, second = answers_of(diff)
     names = model_names(diff)
-    if first == second:
+    if diff.answers[0] == diff.answers[1]:
         yield f"both models answer “{first}”"
     else:
         yield f"{names[0]} answers “{first}”, {names[1]} “{second}”"
