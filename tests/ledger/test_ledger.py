@@ -262,7 +262,7 @@ def test_a_notebook_and_the_terminal_name_the_same_places(capsys: pytest.Capture
     place = f"block {layer}, at “{ledger.tokens.labels()[token].strip()}”"
     for output in (capsys.readouterr().out, ledger._repr_html_(), str(ledger)):
         assert place in output
-        assert "it does not predict the effect" in " ".join(output.split())
+        assert "the share of a place is not what changing it alone would do" in " ".join(output.split())
 
 
 @pytest.mark.parametrize("name", ["bert", "llama"])
@@ -276,18 +276,21 @@ def test_a_cut_that_does_not_add_up_is_named(name: str, monkeypatch: pytest.Monk
 
 
 def _of_numbers(residual: Any, attention: Any, mlp: Any, heads: Any = None, **given: Any) -> Ledger:
+    fields: dict[str, Any] = {
+        "tokens": Tokens.from_pieces(["a", "b", "c"]),
+        "reference_tokens": Tokens.from_pieces(["a", "x", "c"]),
+        "target": Target(task="sequence-classification", name="good", quantity="logit"),
+        "value": 3.0,
+        "reference_value": 1.0,
+        **given,
+    }
     return Ledger(
-        tokens=Tokens.from_pieces(["a", "b", "c"]),
-        reference_tokens=Tokens.from_pieces(["a", "x", "c"]),
-        target=Target(task="sequence-classification", name="good", quantity="logit"),
-        value=3.0,
-        reference_value=1.0,
         residual=np.asarray(residual, dtype=float),
         attention=attention,
         mlp=mlp,
         heads=heads,
         gaps=np.zeros(len(residual)),
-        **given,
+        **fields,
     )
 
 
@@ -304,9 +307,9 @@ def test_the_answer_names_where_a_difference_enters_and_what_moves_it() -> None:
         [[0, 0], [0.2, 2.0]],
     )
     assert _answer(moved) == (
-        "The difference in logit of good (2) enters at “b (x)”. At least half of it is at “c” only after the "
-        "last block. What adds most: attention in block 1 at “c” (110.0 %; head 1 over all tokens 100 %) and "
-        "the MLP of block 0 at “b (x)” (90.0 %)."
+        "The logit of good is 2 higher for the text than for the reference. This difference enters the model "
+        "at “b (x)”. Only after the last block it is at “c” (120.0 %). What adds most: attention in block 1 "
+        "at “c” (110.0 %; head 1 over all tokens 100 %) and the MLP of block 0 at “b (x)” (90.0 %)."
     )
     assert "text (reference)" in str(moved)
     assert "Only 2 of the 3 tokens carry any" in str(moved)
@@ -316,15 +319,89 @@ def test_the_answer_names_where_a_difference_enters_and_what_moves_it() -> None:
 def test_the_answer_of_a_scattered_ledger_names_no_main_place() -> None:
     scattered = _of_numbers([[0.9, 0.6, 0.5], [0.8, 0.7, 0.5]], [[0.4, 0, 0]], [[0, 0.2, 0]])
     assert _answer(scattered) == (
-        "The difference in logit of good (2) enters at many tokens, none with half of it; the largest "
+        "The logit of good is 2 higher for the text than for the reference. This difference enters the model "
+        "at many tokens, none with half of it; the largest "
         "shares: “a” (45.0 %), “b (x)” (30.0 %), “c” (25.0 %). It leaves the last block at many tokens, none "
         "with half of it; the largest shares: “a” (40.0 %), “b (x)” (35.0 %), “c” (25.0 %). No single "
         "addition has half of it; the largest: attention in block 0 at “a” (20.0 %)."
     )
 
 
+def test_the_answer_says_when_all_of_a_difference_is_at_a_token_and_when_most_is() -> None:
+    empty = [[0, 0, 0]] * 3
+    for moved, words in ((2.1, "it is at “c”"), (1.4, "at least half of it is at “c”")):
+        states = [[0, 2, 0], [0, 2 - moved, moved], [0, 2 - moved, moved], [0, 0, 2]]
+        assert f"From block 1 on, {words} (100 % after the last block)." in _answer(
+            _of_numbers(states, empty, empty)
+        )
+    assert "In every block, it is at “b (x)” (100 % after the last block)." in _answer(
+        _of_numbers([[0, 2, 0]] * 4, empty, empty)
+    )
+
+
+NEXT = {"task": "causal-lm", "positions": (2,), "indices": (7,), "labels": (" Paris",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "target", "values", "expected"),
+    [
+        (
+            "is France is",
+            "is Italy is",
+            Target(**NEXT, quantity="log_prob"),
+            (0.77, 0.001),
+            "“Paris” is much more likely after “… France is” (77.0 %) than after “… Italy is” (0.1 %).",
+        ),
+        (
+            "France is it",
+            "Italy is it",
+            Target(**NEXT, quantity="log_prob"),
+            (0.2, 0.4),
+            "“Paris” is less likely after “France is it” (20.0 %) than after “Italy is it” (40.0 %).",
+        ),
+        (  # a longer rest, and a target that is not what follows the text
+            f"a {'b' * 50} c",
+            "a x c",
+            Target(**NEXT, quantity="log_prob"),
+            (0.2, 0.4),
+            "“Paris” is less likely for the text (20.0 %) than for the reference (40.0 %).",
+        ),
+        (
+            "a b c",
+            "a x c",
+            Target(**(NEXT | {"positions": (1,)}), quantity="log_prob"),
+            (0.2, 0.4),
+            "“Paris” is less likely for the text (20.0 %) than for the reference (40.0 %).",
+        ),
+        (  # probabilities that look the same
+            "a b c",
+            "a x c",
+            Target(**NEXT, quantity="log_prob"),
+            (0.00002, 0.00001),
+            "The log-probability of Paris is 0.693 higher for the text than for the reference.",
+        ),
+        (
+            "a b c",
+            "a x c",
+            Target(**NEXT, against=(8,), against_labels=(" Rome",), quantity="log_prob"),
+            (0.4, 0.2),
+            "The log-probability of Paris − Rome is 0.693 higher for the text than for the reference.",
+        ),
+    ],
+)
+def test_the_answer_begins_with_what_differs(
+    text: str, other: str, target: Target, values: tuple[float, float], expected: str
+) -> None:
+    given, empty = np.log(values), [[0, 0, 0]]
+    own, reference = (Tokens.from_pieces(each.split()) for each in (text, other))
+    fields = {"tokens": own, "reference_tokens": reference, "target": target}
+    whole = [[0, given[0] - given[1], 0]] * 2
+    shown = _of_numbers(whole, empty, empty, value=given[0], reference_value=given[1], **fields)
+    assert _answer(shown).startswith(f"{expected} ")
+
+
 def test_the_answer_of_what_cancels_gives_no_shares() -> None:
-    answer = str(_of_numbers([[50, -48, 0], [50, -48, 0]], [[0, 0, 0]], [[0, 0, 0]])).splitlines()[0]
+    answer = _answer(_of_numbers([[50, -48, 0], [50, -48, 0]], [[0, 0, 0]], [[0, 0, 0]]))
     assert "contributions that cancel" in answer
     assert "total size of 98" in answer
 

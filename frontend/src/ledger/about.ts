@@ -7,18 +7,17 @@ import { bdi, button, list, note, table } from "../ui/parts";
 import type { PageContext } from "./state";
 
 export function gapsView({ kind, gap, gaps }: LedgerPayload): Child[] {
+  const words = `${gap[0].toUpperCase()}${gap.slice(1)}`;
+  if (kind === "ledger")
+    return [
+      note(`${words}: what a row of hidden states leaves of the difference at most, as a share of it.`),
+    ];
   const lines = gaps.map(({ name, sum, gap: part }) =>
     h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, sum), h("td", {}, part)),
   );
   return [
-    note(
-      `${gap[0].toUpperCase()}${gap.slice(1)}: what ${kind === "diff" ? "all modules leave" : "a cut leaves"} of the difference, as a share of it.`,
-    ),
-    h(
-      "div",
-      { class: "scroll" },
-      table([kind === "diff" ? "what" : "cut", "sum", "gap"], h("tbody", {}, ...lines), "pairs"),
-    ),
+    note(`${words}: what all modules leave of the difference, as a share of it.`),
+    h("div", { class: "scroll" }, table(["what", "sum", "gap"], h("tbody", {}, ...lines), "pairs")),
   ];
 }
 

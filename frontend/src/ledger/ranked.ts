@@ -2,11 +2,14 @@
 
 import type { LedgerCell, LedgerMap } from "../data/payload.generated";
 import { h, replace } from "../ui/dom";
-import { bar, track } from "../ui/parts";
+import { bar, note, track } from "../ui/parts";
 import type { PageContext } from "./state";
 import { isolated } from "./words";
 
 const FEW = 8;
+const ONE_OF_EACH = "Each token where its share is largest: shares of several rows do not add up to 100 %.";
+const ADDED =
+  "What single steps add: shares do not add up to 100 %; those above are offset by negative ones.";
 
 export function rankedView(context: PageContext): HTMLElement {
   const { payload, store, theme } = context;
@@ -30,6 +33,7 @@ function list(context: PageContext, element: HTMLElement, index: number): void {
     element,
     h("h2", {}, "Strongest ", map.name),
     h("ol", {}, ...map.ranked.slice(0, FEW).map((cell) => h("li", {}, line(context, map, index, cell)))),
+    context.payload.kind === "ledger" && note(map.isCut ? ONE_OF_EACH : ADDED),
   );
   if (kept) element.querySelector<HTMLElement>(`[data-place="${CSS.escape(kept)}"]`)?.focus();
 }

@@ -9,11 +9,11 @@ from model_understanding.show.views.difference_map import DifferenceMap
 from model_understanding.show.views.ledger import (
     HOW_TO_READ,
     LISTED,
-    PAGE_NOTE,
     ComparedText,
     gap_words,
     ledger_view,
     origin,
+    page_note,
 )
 
 _DIFFERS = "font-weight:600;border-bottom:2px solid"
@@ -39,8 +39,7 @@ def ledger_content(ledger: Ledger) -> dict[str, Any]:
         "cautions": cautions_of(ledger),
         "maps": [(shown.name, shown.meaning, ranked_rows(shown)) for shown in view.maps],
         "gap": gap_words(ledger) if view.maps else "",
-        "gaps": view.gaps,
-        "note": PAGE_NOTE,
+        "note": page_note(ledger),
         "notes": HOW_TO_READ,
         "provenance": [(name, printable(value)) for name, value in provenance_rows(ledger.provenance)],
     }

@@ -10,10 +10,10 @@ from model_understanding.show.shared.words import cautions_of, printable, proven
 from model_understanding.show.views.ledger import (
     HOW_TO_READ,
     LISTED,
-    PAGE_NOTE,
     gap_words,
     ledger_view,
     origin,
+    page_note,
 )
 
 
@@ -43,7 +43,7 @@ def ledger_payload(ledger: Ledger) -> dict[str, Any]:
         "gap": gap_words(ledger) if view.maps else "",
         "restored": [],
         "gaps": [{"name": name, "sum": total, "gap": gap} for name, total, gap in view.gaps],
-        "note": PAGE_NOTE,
+        "note": page_note(ledger),
         "cautions": list(cautions_of(ledger)),
         "howToRead": list(HOW_TO_READ),
         "provenance": [

@@ -19,27 +19,26 @@ from model_understanding.show.views.difference_map import (
     folded_spans,
     share_text,
 )
-from model_understanding.show.views.ledger_answer import are_the_same, ledger_answer
+from model_understanding.show.views.ledger_answer import are_the_same, ledger_answer, reference_words
 from model_understanding.tokens import Tokens
 
 READING = (
-    "All tables split the same difference, each in another way, as it passes block after block: their shares "
-    "do not add up. Shares above 100 % are undone by negative ones elsewhere."
+    "Each table splits the same difference in another way, as it passes block after block, so shares do not "
+    "add up to 100 %. Shares above 100 % are offset by negative ones elsewhere."
 )
-NOTE = "A ledger splits a joint change; it does not predict the effect of changing one part alone."
-PAGE_NOTE = f"Each row of hidden states is a cut, which all of the difference passes. {NOTE}"
+NOTE = "Everything changes at once here; the share of a place is not what changing it alone would do."
 HOW_TO_READ = (
     "Both texts run through the model. What the map shows is by how much each place makes the target differ "
     "between the two runs; it is exact, apart from rounding.",
     "Tokens that differ are named text (reference), as in France (Italy).",
-    "A cut is a set of places that everything must pass on its way to the output. The hidden states of all "
-    "tokens that enter a block are a cut, so a row of hidden states sums to the whole difference. Read them "
-    "from the bottom up: where a token loses its share, attention hands it to another token.",
-    "Attention outputs, MLP outputs and heads are what single steps add to the hidden states. They are no "
-    "cuts: a row is what one block adds, and does not sum to the difference. Shares above 100 % are undone "
-    "by negative ones elsewhere.",
-    "A ledger splits a joint change: all places change together, from the reference to the text. It does not "
-    "predict the effect of changing one place alone, which is what activation patching measures.",
+    "A row of hidden states shows the whole difference as it enters a block, split over the tokens; where "
+    "other paths bypass blocks, some rows show only a part of it. Read the rows from the bottom up: where a "
+    "token loses its share, attention hands it to another token.",
+    "Attention outputs, MLP outputs and heads are what single steps add to the hidden states. A row is what "
+    "one block adds, so shares do not add up to 100 %. Shares above 100 % are offset by negative ones "
+    "elsewhere.",
+    "Everything changes at once here, from the reference to the text; the share of a place is not what "
+    "changing it alone would do. Activation patching measures that.",
 )
 LISTED = 12
 """Places in each list of a page."""
@@ -111,13 +110,6 @@ class LedgerView:
         return next((shown for shown in self.maps if shown.key == key), None)
 
 
-def _read_after(ledger: Ledger) -> str:
-    """Return what the reference's value is of: of a loss, the tokens stay those of the text."""
-    if ledger.target.quantity != "loss" or ledger.baseline is not None:
-        return "the reference"
-    return "the text's tokens after those of the reference"
-
-
 def ledger_view(ledger: Ledger, top: int = 5) -> LedgerView:
     """Return what every output shows of a ledger.
 
@@ -129,7 +121,7 @@ def ledger_view(ledger: Ledger, top: int = 5) -> LedgerView:
     return LedgerView(
         answer=ledger_answer(ledger, token_name),
         headline=f"Difference in {target}: {format_number(difference)} ({format_number(ledger.value)} for "
-        f"the text, {format_number(ledger.reference_value)} for {_read_after(ledger)})",
+        f"the text, {format_number(ledger.reference_value)} for {reference_words(ledger)})",
         texts=_texts(ledger),
         compared=tuple(_compared(ledger)),
         baseline="" if ledger.baseline is None else f"its baseline ({printable(ledger.baseline, 60)})",
@@ -207,6 +199,13 @@ def _facts(ledger: Ledger, top: int) -> Iterator[str]:
         yield f"Only {used} of the {len(ledger.tokens)} tokens {verb} any of the difference."
     yield gap_words(ledger)
     yield NOTE
+
+
+def page_note(ledger: Ledger) -> str:
+    """Return what stands below the map of a page."""
+    if ledger.gaps.max() > _SMALL:  # other paths bypass blocks
+        return NOTE
+    return f"Each row of hidden states shows the whole difference, split over the tokens. {NOTE}"
 
 
 def gap_words(ledger: Ledger) -> str:
