@@ -1,10 +1,12 @@
 """The result of an answer map: JSON and back, the table, and what is said of it."""
 
 import dataclasses
+from io import StringIO
 
 import numpy as np
 import pytest
 from hard_results import same
+from rich.console import Console
 
 from model_understanding import AnswerMap, InputError, NumericalError
 from model_understanding.results.answer_map import (
@@ -14,6 +16,7 @@ from model_understanding.results.answer_map import (
     StatedValue,
     Statement,
 )
+from model_understanding.show.terminal.answer_map import print_answer_map
 from model_understanding.show.views.answer_map import answer_map_view
 from model_understanding.tokens import Tokens
 
@@ -199,6 +202,28 @@ def test_of_many_sources_those_in_the_table_are_named():
         "Sources (documents in the prompt): [5] 4.txt, [7] 6.txt, [8] 7.txt, [9] 8.txt, [10] 9.txt, "
         "[12] 11.txt, 6 others"
     )
+
+
+@pytest.mark.parametrize(("width", "columns"), [(70, 3), (80, 4), (120, 6)])
+def test_a_narrow_terminal_has_fewer_sources_in_the_table_and_all_of_each_number(width, columns):
+    sources = tuple(
+        AnswerSource(name=f"{i}.txt", sentences=(SourceSentence(text="Roses.", positions=[i]),))
+        for i in range(7)
+    )
+    effects = np.outer(np.arange(7), np.full(10, -0.0012345))
+    effects[5] = 1.0
+    sentences = {"sentence_effects": np.zeros((7, 10)), "is_sentence_removed": np.zeros(7, dtype=bool)}
+    answers = made(sources=sources, effects=effects, **sentences)
+    console = Console(width=width, file=StringIO())
+    print_answer_map(answers, console)
+    printed = console.file.getvalue()
+    lines = printed.splitlines()
+    heading = next(line for line in lines if "all sources" in line and "from" in line)
+    assert heading.count("[") == columns
+    assert "[6]" in heading
+    for row in answer_map_view(answers, columns).rows:
+        assert all(effect in printed.split() for effect in (*row.effects, row.without))
+    assert f"The table has {columns} of 7 sources" in " ".join(printed.split())
 
 
 def test_words_that_rest_on_nothing_are_named_in_statements_that_do_not():

@@ -1,6 +1,7 @@
 """An answer map as text in the terminal."""
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -9,9 +10,11 @@ from model_understanding.results import AnswerMap
 from model_understanding.results.answer_map import Origin
 from model_understanding.show.shared.words import cautions_of
 from model_understanding.show.terminal.report import plain_table, print_cautions
-from model_understanding.show.views.answer_map import AnswerMapView, answer_map_view
+from model_understanding.show.views.answer_map import MOST_COLUMNS, AnswerMapView, answer_map_view
 
 _STYLES: dict[Origin, str] = {"sources": "green", "answer": "green", "unclear": "yellow", "nothing": "red"}
+
+_MARGIN = 2
 
 
 def print_answer_map(answer_map: AnswerMap, console: Console | None = None) -> None:
@@ -22,7 +25,7 @@ def print_answer_map(answer_map: AnswerMap, console: Console | None = None) -> N
         console: Where to print; standard output by default.
     """
     console = console or Console()
-    view = answer_map_view(answer_map)
+    view = _fitting(answer_map, console)
     console.print(Text(view.headline, style="bold"))
     print_cautions(cautions_of(answer_map), console)
     console.print()
@@ -34,9 +37,19 @@ def print_answer_map(answer_map: AnswerMap, console: Console | None = None) -> N
         console.print(Text(f"{row.mark} {row.name}", style="bold"))
         for detail in row.details:
             console.print(Padding(Text(detail), (0, 0, 0, 4)))
-    console.print(Padding(_table(view), (1, 2, 1, 2)))
+    console.print(Padding(_table(view), (1, _MARGIN, 1, _MARGIN)))
     for fact in view.facts:
         console.print(Text(fact, style="dim italic"))
+
+
+def _fitting(answer_map: AnswerMap, console: Console) -> AnswerMapView:
+    """Return the view with as many sources in the table as the terminal has room for."""
+    for columns in range(MOST_COLUMNS, 1, -1):
+        view = answer_map_view(answer_map, columns)
+        width = Measurement.get(console, console.options.update(width=10_000), _table(view)).minimum
+        if width <= console.width - 2 * _MARGIN:
+            return view
+    return answer_map_view(answer_map, 1)
 
 
 def _answer(view: AnswerMapView) -> Text:

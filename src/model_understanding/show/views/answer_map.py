@@ -32,7 +32,9 @@ _MARKS: dict[Origin, str] = {
     "unclear": "unclear",
     "nothing": "no source",
 }
-_MOST_NAMED, _MOST_COLUMNS, _MOST_LISTED = 3, 6, 8
+MOST_COLUMNS = 6
+"""Sources in the table."""
+_MOST_NAMED, _MOST_LISTED = 3, 8
 _AFTER_MARK = " \n\t.,;:!?…。，；"  # what of a statement stands after its mark
 _NAME, _SENTENCE, _STATEMENT = 40, 100, 60
 
@@ -109,13 +111,14 @@ class AnswerMapView:
     facts: tuple[str, ...]
 
 
-def answer_map_view(answer_map: AnswerMap) -> AnswerMapView:
+def answer_map_view(answer_map: AnswerMap, most_columns: int = MOST_COLUMNS) -> AnswerMapView:
     """Return what every output shows of an answer map.
 
     Args:
         answer_map: The answer map.
+        most_columns: The number of sources that the table has room for.
     """
-    columns = _columns(answer_map)
+    columns = _columns(answer_map, most_columns)
     return AnswerMapView(
         headline=headline(answer_map),
         answer=tuple(_parts(answer_map)),
@@ -276,12 +279,12 @@ def _mark(statement: Statement) -> str:
 # The table.
 
 
-def _columns(answer_map: AnswerMap) -> list[int]:
+def _columns(answer_map: AnswerMap, most: int) -> list[int]:
     """Return the sources in the table, in the order of the prompt: those attributed to, and the strongest."""
     attributed = {part.source for each in answer_map.statements for part in each.sources}
     largest = answer_map.statement_effects().max(axis=0, initial=-np.inf)
     order = sorted(range(len(largest)), key=lambda source: (source not in attributed, -largest[source]))
-    return sorted(order[:_MOST_COLUMNS])
+    return sorted(order[:most])
 
 
 def _rows(answer_map: AnswerMap, columns: Sequence[int]) -> Iterator[StatementRow]:
