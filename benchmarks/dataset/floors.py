@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-NODES = 8  # of each of both paths of the default method, as our first attempt has
+NODES = 8  # of each of both paths of integrated gradients
 
 
 def batches(problem: Any) -> Iterator[tuple[list[int], Tensor, Tensor]]:
@@ -47,7 +47,7 @@ def fast(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return outputs.logits.detach(), row - start
 
 
-def default(model: Any, ids: Tensor, mask: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
+def integrated_gradients(model: Any, ids: Tensor, mask: Tensor, mask_id: int) -> tuple[Tensor, Tensor]:
     """Integrated gradients from the mask token and from the mean embedding, with 8 nodes each."""
     table = model.get_input_embeddings()
     own = table(ids).detach()
@@ -91,6 +91,6 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, 
             return saliency(model, ids, mask)
         if problem.method == "fast":
             return fast(model, ids, mask)
-        return default(model, ids, mask, problem.tokenizer.mask_token_id)
+        return integrated_gradients(model, ids, mask, problem.tokenizer.mask_token_id)
 
     return lambda: scored(problem, explain), read

@@ -13,8 +13,13 @@ from model_understanding.cli.summarize import shown_in
 def explained(tmp_path_factory):
     from model_understanding import explain_dataset
 
-    good, bad = "A wonderful film and a good story.", "An awful film and a bad story."
-    data = [{"text": text, "label": text == good} for text in (good, bad) for _ in range(12)]
+    subjects = ["film", "story", "plot", "cast", "scene", "end"]
+    data = [
+        {"text": f"{a} {subject} and {b} one.", "label": label}
+        for a, b, label in (("A wonderful", "a good", True), ("An awful", "a bad", False))
+        for subject in subjects
+        for _ in range(2)
+    ]
     folder = tmp_path_factory.mktemp("run")
     return str(explain_dataset("demo:sentiment", data, folder, form="jsonl").folder)
 

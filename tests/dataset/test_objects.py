@@ -54,12 +54,13 @@ OBJECTS = {
 def test_rows_are_read_in_order(kind):
     source = source_of(OBJECTS[kind]())
     assert source.count() in (None, len(ROWS))
-    columns, rows = rows_of(source, Columns())
+    columns, rows, names = rows_of(source, Columns())
     assert columns == Columns(text="text", label="label", id="id")
+    assert set(names) == set(ROWS[0])
     found = [(row.text, row.label, row.id, row.index) for row in rows]
     assert found == [(row["text"], str(row["label"]), row["id"], index) for index, row in enumerate(ROWS)]
     if not source.once:
-        _, again = rows_of(source, columns)
+        _, again, _ = rows_of(source, columns)
         assert sum(1 for _ in again) == len(ROWS)
     assert source.once == (kind == "Arrow, a reader")
 
@@ -75,7 +76,7 @@ def test_rows_are_read_in_order(kind):
     ids=lambda texts: f"{type(texts).__module__.split('.')[0]}.{type(texts).__name__}",
 )
 def test_columns_alone_are_texts(texts):
-    _, rows = rows_of(source_of(texts), Columns())
+    _, rows, _ = rows_of(source_of(texts), Columns())
     assert [row.text for row in rows] == ["a b", "c d"]
 
 
@@ -97,10 +98,10 @@ def test_names_of_classes_are_those_of_the_model_however_it_numbers_them(streame
         (["Bad", "good", "neither"], ["Bad", "good", "Bad"]),
         (["LABEL_0", "LABEL_1"], ["0", "1", "0"]),  # other names: by number
     ):
-        _, rows = rows_of(source.with_names("label", labels), Columns())
+        _, rows, _ = rows_of(source.with_names("label", labels), Columns())
         assert [next(rows).label for _ in range(3)] == expected
     unknown = datasets.Dataset.from_list([{"text": "a b", "label": -1, "id": "x"}], features=FEATURES)
-    _, rows = rows_of(source_of(unknown).with_names("label", ["good", "bad"]), Columns())
+    _, rows, _ = rows_of(source_of(unknown).with_names("label", ["good", "bad"]), Columns())
     assert next(rows).label is None
 
 

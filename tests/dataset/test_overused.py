@@ -1,5 +1,6 @@
 """Words with which an answer is given more often than is right: counted by hand, planted and clean."""
 
+from dataclasses import replace
 from math import comb
 
 import numpy as np
@@ -17,11 +18,11 @@ from model_understanding.statistics import (
 FILLER = [f"filler{number}" for number in range(25)]
 
 
-def row(number, words, label, prediction):
+def row(number, words, label, prediction, text=None):
     return StoredRow(
         row=number,
         id=str(number),
-        text=" ".join(words),
+        text=f"{number} {' '.join(words)}" if text is None else text,
         label=label,
         prediction=prediction,
         words=words,
@@ -131,3 +132,18 @@ def test_the_tail_of_many_pairs_is_that_of_a_normal_distribution():
     assert mcnemar_p_value(50_000, 50_000) == pytest.approx(0.5, abs=0.002)
     assert mcnemar_p_value(0, 9) == 1.0
     assert mcnemar_p_value(2000, 0) == 0.0
+
+
+def test_repeated_texts_are_one_piece_of_evidence_and_all_are_counted():
+    """The rows of each word are counted, and the test of it is one of different texts."""
+    rows = drawn(0)
+    (found, *_) = overused(rows)
+    twice = [*rows, *(replace(each, row=each.row + len(rows)) for each in rows)]
+    (again, *_) = overused(twice)
+    assert (again.word, again.p_value, again.interval) == (found.word, found.p_value, found.interval)
+    assert (again.rows, again.wrong, again.missed) == (2 * found.rows, 2 * found.wrong, 2 * found.missed)
+    clean = drawn(1, planted=False)
+    copies = [row(5000 + i, ["spam", "x"], "class1", "class0", text="spam x") for i in range(40)]
+    assert "spam" not in [each.word for each in overused([*clean, *copies])]
+    different = [row(5000 + i, ["spam", "x"], "class1", "class0") for i in range(40)]
+    assert "spam" in [each.word for each in overused([*clean, *different])]

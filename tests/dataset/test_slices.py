@@ -253,6 +253,7 @@ def test_without_right_classes_there_is_nothing_to_search():
     assert find_slices(rows, LABELS) == (None, ())
     assert find_slices(rows, ()) == (None, ())
     assert find_slices([row(0, "bad", "bad", [("word", 1.0)])], LABELS).slices == ()
+    assert find_slices([row(0, "good", "bad", [("word", 1.0)], 0.4)], LABELS).slices == ()
 
 
 def test_equal_texts_are_one_piece_of_evidence():
@@ -268,6 +269,9 @@ def test_equal_texts_are_one_piece_of_evidence():
     ]
     ((found,), _) = find_slices([*rows, *different], LABELS)
     assert (found.words, found.errors, found.size) == (("spam",), 40, 40)
+    six = [different[number % 6] for number in range(40)]  # of 66 texts with the word
+    right = [row(2000 + number, "good", "good", [("spam", 0.1), (str(number), 0.9)]) for number in range(60)]
+    assert find_slices([*rows, *six, *right], LABELS).slices == ()
 
 
 def test_only_confident_errors_are_searched_and_few_are_said():

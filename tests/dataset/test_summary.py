@@ -13,9 +13,11 @@ from rich.console import Console
 from model_understanding import DatasetSummary, explain_dataset, summarize_dataset
 from model_understanding.dataset.summary.bootstrap import intervals, resampled_means
 from model_understanding.dataset.summary.candidates import Counts, Part, _controls
+from model_understanding.dataset.summary.reading import StoredRows
 from model_understanding.results.dataset_summary import WordEffect
+from model_understanding.show.payload.dataset_rows import Rows
 from model_understanding.show.terminal.dataset_summary import print_dataset_summary
-from model_understanding.show.views.dataset_findings import named
+from model_understanding.show.views.dataset_findings import findings, named
 from model_understanding.show.views.dataset_summary import origin, trust_sentence, warnings
 
 WORDS = ["good", "bad", "film", "plot", "the", "a", "was", "fine", "story", "long", "not", "Good!", "Bad,"]
@@ -240,21 +242,24 @@ def test_a_run_names_the_method_that_ran_and_counts_warnings_by_row(run, tmp_pat
     (part,) = folder.glob("part-*")
     lines = [json.loads(line) for line in part.read_text(encoding="utf-8").splitlines()]
     for line in lines[:3]:
-        line["cautions"] = [f"Token {line['row']} is unknown.", "The text was cut."]
+        quoted = f"""Word {"d'or"!r} and “{line["text"]}”, {line["text"]!r} are the model's."""
+        line["cautions"] = [f"Token {line['row']} is unknown.", "The text was cut.", quoted]
     lines[3]["cautions"] = ["The text was cut.", "The text was cut."]
     part.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     summary = summarize_dataset(folder)
     assert summary.methods == {ran: 12}
-    assert summary.cautions == {"The text was cut.": 4, "Token 0 is unknown.": 3}
+    quoted = lines[0]["cautions"][2]
+    assert summary.cautions == {"The text was cut.": 4, "Token 0 is unknown.": 3, quoted: 3}
     assert f"fast ({ran})" in origin(summary)
     assert list(warnings(summary)) == [
-        "warning of 4 rows: The text was cut.",
-        "warning of 3 rows: Token 0 is unknown.",
+        "warning of 4 rows (0, 1, 2, …): The text was cut.",
+        "warning of 3 rows (0, 1, 2): Token 0 is unknown.",
+        f"warning of 3 rows (0, 1, 2): {quoted}",
     ]
     print_dataset_summary(summary, Console(width=200))
     printed = capsys.readouterr().out
     assert f"fast ({ran})" in printed
-    assert "warning of 4 rows: The text was cut." in printed
+    assert "warning of 4 rows (0, 1, 2, …): The text was cut." in printed
     assert origin(summarize_dataset(run.folder)).endswith(f"· {run.manifest['method']}")
 
 
@@ -290,3 +295,41 @@ def test_a_run_that_evaluated_all_rows_has_no_sample(tmp_path):
     said = trust_sentence(trust, 6)
     assert said.startswith("Of 6 rows")
     assert trust_sentence(trust, 60).startswith("Of a random sample of 6 rows")
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ([{"text": text, "stars?": 1, "source": "x"} for text in texts(5)], ["'stars?', 'source'."] * 2),
+        ([{"text": text} for text in texts(5)], ["no column of right classes, only 'text'."]),
+        (texts(5), ["the data is texts without right classes."]),
+    ],
+)
+def test_a_column_that_was_not_found_is_looked_for_among_those_that_are_there(data, expected, tmp_path):
+    summary = summarize_dataset(explain_dataset(undecided(), data, tmp_path, form="jsonl").folder)
+    of_ids = [note for note in summary.notes if "place in the input" in note]
+    assert len(of_ids) == isinstance(data[0], dict)
+    said = [*summary.error_notes[:1], *of_ids][: len(expected)]
+    for note, end in zip(said, expected, strict=True):
+        assert note.endswith(end)
+        assert ("-column NAME" in note) == ("source" in end)
+
+
+def test_few_rows_say_that_no_word_is_in_enough_of_them(tmp_path):
+    data = ["Wonderful acting.", "A dull mess.", "Great fun!"]
+    summary = summarize_dataset(explain_dataset(undecided(), data, tmp_path, form="jsonl").folder)
+    assert not any(answer.words for answer in summary.answers)
+    assert ("No word is in enough rows to say.",) in findings(summary)
+
+
+def test_rows_whose_id_repeats_are_named_by_their_place(tmp_path):
+    data = [{"id": name, "text": text, "label": 0} for name, text in zip("abab", texts(4), strict=True)]
+    data += [{"id": "c", "text": "good film", "label": 0}]
+    rows = StoredRows(explain_dataset(undecided(), data, tmp_path, form="jsonl", rows_per_part=2).folder)
+    examples = rows.examples([1, 2, 4])
+    assert {row: each.has_repeated_id for row, each in examples.items()} == {1: True, 2: True, 4: False}
+    page = Rows(examples, rows.manifest)
+    page.keep(examples)
+    assert [row["argument"] for row in page.encoded] == ["--row 1", "--row 2", "--id c"]
+    (note,) = [note for note in summarize_dataset(tmp_path).notes if "the same id" in note]
+    assert "for example 'a'" in note

@@ -24,6 +24,7 @@ from model_understanding.errors import InputError
 MANIFEST = "manifest.json"
 SCHEMA = 1
 _INPUT_ROWS = "input_rows"  # of the manifest, but not of the job: data may grow
+_INPUT_COLUMNS = "input_columns"  # likewise: those that are not used do not matter
 _NAMED_SHARDS = 4
 _OF_SCORES = (
     *("weights_sha256", "tokenizer_sha256", "dtype", "method", "quantity", "evaluate", "max_new_tokens"),
@@ -110,6 +111,7 @@ class OutputFolder:
         shard: Which of the parts this run writes.
         resume: Whether to go on with a run of the same job; otherwise the folder must be empty.
         input_rows: How many rows the data set has; ``None`` if that is not known.
+        input_columns: Names of all of its columns; ``None`` if they are not known.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class OutputFolder:
         *,
         resume: bool = False,
         input_rows: int | None = None,
+        input_columns: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(path).expanduser()
         self.job: dict[str, Any] = json.loads(json.dumps(dict(job)))  # as it will be read again
@@ -129,6 +132,7 @@ class OutputFolder:
         self.shard = shard or Shard()
         self.resume = resume
         self.input_rows = input_rows
+        self.input_columns = None if input_columns is None else list(input_columns)
 
     @contextmanager
     def opened(self) -> Iterator["OutputFolder"]:
@@ -244,6 +248,7 @@ class OutputFolder:
             return
         before = read_manifest(self.path)
         input_rows = before.pop(_INPUT_ROWS, None)  # the data may have grown
+        input_columns = before.pop(_INPUT_COLUMNS, None)
         differences = differences_of(before, {"schema": SCHEMA, **self.job})
         if differences:
             raise InputError(
@@ -255,12 +260,13 @@ class OutputFolder:
                 f"The folder {str(self.path)!r} already holds this run, or a part of it.",
                 hint="Pass --resume to go on with it, or another --out folder.",
             )
-        if self.input_rows not in (None, input_rows):
+        if self.input_rows not in (None, input_rows) or self.input_columns not in (None, input_columns):
             self._write_manifest()
 
     def _write_manifest(self) -> None:
-        count = {} if self.input_rows is None else {_INPUT_ROWS: self.input_rows}
-        text = json.dumps({"schema": SCHEMA, **self.job, **count}, indent=1, ensure_ascii=False)
+        data = {_INPUT_ROWS: self.input_rows, _INPUT_COLUMNS: self.input_columns}
+        known = {name: value for name, value in data.items() if value is not None}
+        text = json.dumps({"schema": SCHEMA, **self.job, **known}, indent=1, ensure_ascii=False)
         with _refusing(self.path):
             temporary = self.path / f".{MANIFEST}.{os.getpid()}.tmp"
             write_whole(self.path / MANIFEST, temporary, lambda file: _write_text(file, text))

@@ -366,7 +366,7 @@ def _windows(source: Source, columns: Columns, folder: OutputFolder, size: int) 
 
     part = 0
     try:
-        _, rows = rows_of(source, columns)
+        _, rows, _ = rows_of(source, columns)
         for part, window in enumerate(windows_of(rows, size)):
             if folder.shard.has(part):
                 yield table(part, digest_of([row.plain() for row in window]), window)

@@ -88,12 +88,15 @@ class DataRow:
         return [self.id, self.text, self.pair, self.label, self.target, self.continuation, self.problem]
 
 
-def rows_of(source: Source, columns: Columns) -> tuple[Columns, Iterator[DataRow]]:
-    """Return the columns of a data set, and its rows.
+def rows_of(source: Source, columns: Columns) -> tuple[Columns, Iterator[DataRow], tuple[str, ...]]:
+    """Return which columns of a data set are what, its rows, and the names of all of its columns.
 
     Args:
         source: The data set.
         columns: The columns that the caller names; those that are not named are guessed from their names.
+
+    Returns:
+        The columns, the rows, and the names of those in the first rows; none of single texts.
 
     Raises:
         InputError: It has no such column, or which one holds the texts is not clear.
@@ -102,10 +105,10 @@ def rows_of(source: Source, columns: Columns) -> tuple[Columns, Iterator[DataRow
     sample = list(islice(records, SAMPLE_ROWS))
     if not sample:
         raise InputError(f"{source.name} has no rows.", hint="Pass a data set with at least one text.")
-    names = list(dict.fromkeys(name for record in sample for name in record.values or ()))
+    names = tuple(dict.fromkeys(name for record in sample for name in record.values or ()))
     resolved = _resolved(columns, names, sample, source.name)
     everything = chain(sample, records)
-    return resolved, (_row(index, record, resolved) for index, record in enumerate(everything))
+    return resolved, (_row(index, record, resolved) for index, record in enumerate(everything)), names
 
 
 def _resolved(columns: Columns, names: Sequence[str], sample: Sequence[Record], source: str) -> Columns:

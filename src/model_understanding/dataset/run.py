@@ -181,12 +181,12 @@ def explain_dataset(
     source = source_of(data)
     given = columns if isinstance(columns, Columns) else _columns(columns or {})
     workers = check_engine(engine, source, concurrency, num_gpus)
-    resolved, rows = rows_of(source, given)
+    resolved, rows, names = rows_of(source, given)
     explainer = _explainer_of(model, options)
     check_explainer(explainer, resolved)
     if resolved.label is not None and resolved.label in source.class_names:
         source = source.with_names(resolved.label, labels_of(explainer.runner.model.config))
-        _, rows = rows_of(source, resolved)
+        _, rows, _ = rows_of(source, resolved)
     settings = Settings(method=method, quantity=quantity, evaluate=evaluate, max_new_tokens=max_new_tokens)
     identity = identity_of(explainer)
     job = {
@@ -199,7 +199,8 @@ def explain_dataset(
         "shards": shard[1],
     }
     input_rows = source.count()
-    folder = OutputFolder(out, job, form_of_parts, Shard(*shard), resume=resume, input_rows=input_rows)
+    data_set = {"input_rows": input_rows, "input_columns": names}
+    folder = OutputFolder(out, job, form_of_parts, Shard(*shard), resume=resume, **data_set)
     explain = partial(explained, explainer, settings)
     starting = "" if workers is None else "Ray"
     done = Progress(source=source.name, columns=resolved.description(), starting=starting)

@@ -26,6 +26,7 @@ class RowExample(JsonResult):
         word_segments: Which text each word is part of, 0 or 1.
         word_scores: Score of each word; in a summary of importances, in units of the row's mean.
         verdict: How far to believe the scores, where it was measured.
+        has_repeated_id: Whether another row has the same id, so that only ``row`` names it.
     """
 
     row: int
@@ -40,6 +41,7 @@ class RowExample(JsonResult):
     word_segments: tuple[int, ...] = ()
     word_scores: tuple[float, ...] = ()
     verdict: str | None = None
+    has_repeated_id: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,10 +311,10 @@ class OverusedWord(JsonResult):
         labeled: Of these, rows whose right class it is.
         wrong: Rows that are wrongly given the answer.
         missed: Rows whose right class it is and which are given another answer.
-        interval: 95 % interval of ``answered_share`` minus ``labeled_share``.
-        p_value: The larger of two one-sided exact p-values: of no more rows being wrongly given the answer
-            than missing it (McNemar), and of the answer being wrong no more often with the word than
-            without it (Fisher).
+        interval: 95 % interval of ``answered_share`` minus ``labeled_share``, of different texts.
+        p_value: The larger of two one-sided exact p-values: of no more different texts being wrongly given
+            the answer than missing it (McNemar), and of the answer being wrong no more often with the word
+            than without it (Fisher).
         adjusted: ``p_value`` after Benjamini-Hochberg over all words and answers.
         examples: Some rows that are wrongly given the answer, the most confident first.
     """
@@ -355,7 +357,9 @@ class DatasetSummary(Rendered):
         overused: Words with which an answer is given more often than it is right, those of the largest
             certain difference first; ``None`` without labels.
         methods: Rows that each attribution method explained: what a name such as ``fast`` stands for.
-        cautions: Rows with each warning, the most frequent first.
+        cautions: Rows with each warning, the most frequent first. Warnings that differ by a number or by what
+            they quote are one, in the words of its first row.
+        caution_ids: Ids of the first rows with each warning.
         wrong: Rows whose answer is wrong, those with the highest probability of the answer first; at most 20.
         trust: Faithfulness of a random sample; ``None`` if it was not measured.
         shortcuts: Candidates that were tested causally, the confirmed ones first; ``None`` if not tested.
@@ -382,6 +386,7 @@ class DatasetSummary(Rendered):
     overused: tuple[OverusedWord, ...] | None = None
     methods: Mapping[str, int] = field(default_factory=dict)
     cautions: Mapping[str, int] = field(default_factory=dict)
+    caution_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     wrong: tuple[int, ...] = ()
     trust: TrustSample | None = None
     shortcuts: tuple[Shortcut, ...] | None = None

@@ -14,6 +14,7 @@ import numpy as np
 
 from model_understanding.dataset.summary.counts import Counter
 from model_understanding.dataset.summary.reading import StoredRow
+from model_understanding.dataset.summary.repeats import Repeats
 from model_understanding.dataset.summary.sampling import Largest
 from model_understanding.dataset.summary.words import words_of
 from model_understanding.results.dataset_summary import OverusedWord
@@ -31,14 +32,38 @@ _LISTED, _EXAMPLES = 20, 5
 
 
 @dataclass(slots=True)
-class _Tally:
-    """The rows with a word, for an answer."""
+class _Counts:
+    """How often an answer is given, is right, is wrongly given, and is wrongly not given."""
 
     rows: int = 0
     answered: int = 0
     labeled: int = 0
     wrong: int = 0
     missed: int = 0
+
+    def add(self, row: StoredRow, answer: str) -> None:
+        """Count a row."""
+        is_answered, is_labeled = row.prediction == answer, row.label == answer
+        self.rows += 1
+        self.answered += is_answered
+        self.labeled += is_labeled
+        self.wrong += is_answered and not is_labeled
+        self.missed += is_labeled and not is_answered
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The rows with a word, for an answer.
+
+    Args:
+        rows: Counts of all of them.
+        texts: Counts of those that repeat no text: a text that is there twice is no second observation.
+        forms: How the word is written.
+        examples: Rows that are wrongly given the answer.
+    """
+
+    rows: _Counts = field(default_factory=_Counts)
+    texts: _Counts = field(default_factory=_Counts)
     forms: dict[str, int] = field(default_factory=dict)
     examples: Largest[None] = field(default_factory=lambda: Largest[None](_EXAMPLES))
 
@@ -54,11 +79,14 @@ class OverusedWords:
         self._wrongly, self._missing = Counter(), Counter()
         self._tallies: dict[str, dict[str, _Tally]] | None = None
         self._tests = 0
-        self._answered: dict[str, tuple[int, int]] = {}  # rows, and wrong ones among them
+        self._answered: dict[str, tuple[int, int]] = {}  # different texts, and wrong ones among them
+        self._wrong_texts, self._texts = Repeats(by_label=True), Repeats(by_label=True)
 
     def look(self, row: StoredRow) -> None:
         """Count the words of a wrong row."""
         if row.label is None or row.prediction is None or row.label == row.prediction:
+            return
+        if not self._wrong_texts.is_new(row):
             return
         words = list(words_of(row))
         self._wrongly.add(row.prediction, words)
@@ -68,19 +96,17 @@ class OverusedWords:
         """Count a row again, once all have been looked at."""
         if row.label is None or row.prediction is None:
             return
-        is_wrong = row.label != row.prediction
-        rows, wrong = self._answered.get(row.prediction, (0, 0))
-        self._answered[row.prediction] = rows + 1, wrong + is_wrong
+        is_wrong, is_new = row.label != row.prediction, self._texts.is_new(row)
+        texts, wrong = self._answered.get(row.prediction, (0, 0))
+        self._answered[row.prediction] = texts + is_new, wrong + (is_new and is_wrong)
         candidates = self._candidates()
         for key, form in {word.key: word.form for word in words_of(row) if word.key in candidates}.items():
             for answer, tally in candidates[key].items():
-                tally.rows += 1
+                tally.rows.add(row, answer)
+                if is_new:
+                    tally.texts.add(row, answer)
                 tally.forms[form] = tally.forms.get(form, 0) + 1
-                tally.answered += row.prediction == answer
-                tally.labeled += row.label == answer
-                tally.missed += is_wrong and row.label == answer
                 if is_wrong and row.prediction == answer:
-                    tally.wrong += 1
                     tally.examples.add(confidence or 0.0, row.row, None)
 
     def listed(self) -> tuple[OverusedWord, ...]:
@@ -89,7 +115,7 @@ class OverusedWords:
             (key, answer, tally, self._p_value(answer, tally))
             for key, tallies in self._candidates().items()
             for answer, tally in tallies.items()
-            if tally.rows
+            if tally.texts.rows
         ]
         p_values = np.ones(max(self._tests, len(tested)))  # those of the others are above the level
         p_values[: len(tested)] = [p_value for *_, p_value in tested]
@@ -119,20 +145,22 @@ class OverusedWords:
     def _p_value(self, answer: str, tally: _Tally) -> float:
         """Return the larger p-value of both tests."""
         answered, wrong = self._answered[answer]
-        more_wrong = log_overlap_probability(tally.wrong, tally.answered, wrong, answered)
-        return max(mcnemar_p_value(tally.wrong, tally.missed), exp(more_wrong))
+        texts = tally.texts
+        more_wrong = log_overlap_probability(texts.wrong, texts.answered, wrong, answered)
+        return max(mcnemar_p_value(texts.wrong, texts.missed), exp(more_wrong))
 
 
 def _word(answer: str, tally: _Tally, p_value: float, adjusted: float) -> OverusedWord:
+    rows, texts = tally.rows, tally.texts
     return OverusedWord(
         word=min(tally.forms, key=lambda form: (-tally.forms[form], form)),
         label=answer,
-        rows=tally.rows,
-        answered=tally.answered,
-        labeled=tally.labeled,
-        wrong=tally.wrong,
-        missed=tally.missed,
-        interval=matched_shares_interval(tally.wrong, tally.missed, tally.rows),
+        rows=rows.rows,
+        answered=rows.answered,
+        labeled=rows.labeled,
+        wrong=rows.wrong,
+        missed=rows.missed,
+        interval=matched_shares_interval(texts.wrong, texts.missed, texts.rows),
         p_value=p_value,
         adjusted=adjusted,
         examples=tally.examples.rows(),

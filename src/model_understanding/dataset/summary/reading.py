@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,7 @@ _READ = (
     *("special", "words", "word_offsets", "word_segments", "word_scores", "verdict", "cautions"),
     "error",
 )
+_MOST_IDS = 200_000  # different ids that are remembered
 _MOST_LABELS = 1000  # different right classes, beyond which a column holds something else
 
 
@@ -182,7 +184,10 @@ class StoredRows:
         Args:
             rows: Their places.
         """
-        return {row.row: self._example(row) for row in self.chosen(rows)}
+        chosen = {row.row: row for row in self.chosen(rows)}
+        ids = {row.id for row in chosen.values()}
+        same = Counter(name for (name,) in self.columns("id") if name in ids)
+        return {place: self._example(row, same[row.id] > 1) for place, row in chosen.items()}
 
     def chosen(self, rows: Iterable[int]) -> Iterator[StoredRow]:
         """Yield some rows, in their order; only the parts that have them are read.
@@ -212,6 +217,17 @@ class StoredRows:
                         place = batch["row"].index(row)
                         return {name: batch[name][place] for name in FIELDS}
         raise self._missing(row)
+
+    @cached_property
+    def repeated_id(self) -> str | None:
+        """An id that several rows have; ``None`` if none of the first 200,000 different ones is repeated."""
+        known: set[int] = set()
+        for (name,) in self.columns("id"):
+            if (key := hash(name)) in known:
+                return name
+            if len(known) < _MOST_IDS:
+                known.add(key)
+        return None
 
     @cached_property
     def label_counts(self) -> Mapping[str, int]:
@@ -253,7 +269,7 @@ class StoredRows:
                 if chosen is None or values[0] in chosen:
                     yield _row(dict(zip(_READ, values, strict=True)), kind)
 
-    def _example(self, row: StoredRow) -> RowExample:
+    def _example(self, row: StoredRow, has_repeated_id: bool) -> RowExample:
         text, offsets = row.text, row.word_offsets
         if _is_json_chat(text):  # the words are those of the chat as the model reads it
             words = [word.strip() for word in row.words]
@@ -275,6 +291,7 @@ class StoredRows:
             word_segments=tuple(row.word_segments.tolist()),
             word_scores=tuple(row.word_scores.tolist()),
             verdict=row.verdict,
+            has_repeated_id=has_repeated_id,
         )
 
     def _missing(self, row: int) -> InputError:

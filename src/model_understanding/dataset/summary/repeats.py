@@ -11,9 +11,13 @@ class Repeats:
     """Tells rows that repeat a text from others, in bounded memory.
 
     Rows are alike if they have the same text, second text and answer.
+
+    Args:
+        by_label: Whether they must also have the same right class.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_label: bool = False) -> None:
+        self._by_label = by_label
         self._known: set[int] = set()
         self._repeated: set[int] = set()
         self.texts: Tally[str | None] = Tally()
@@ -23,7 +27,7 @@ class Repeats:
 
     def is_new(self, row: StoredRow) -> bool:
         """Count a row; return whether its text is no repetition."""
-        key = _key(row)
+        key = self._key(row)
         if key in self._known:
             self._repeated.add(key)
             self.rows += 1
@@ -35,9 +39,8 @@ class Repeats:
 
     def key(self, row: StoredRow) -> int | None:
         """Return what rows with the text of this one have in common; ``None`` if there is no other one."""
-        key = _key(row)
+        key = self._key(row)
         return key if key in self._repeated else None
 
-
-def _key(row: StoredRow) -> int:
-    return hash((row.answer, row.text, row.pair))
+    def _key(self, row: StoredRow) -> int:
+        return hash((row.answer, row.text, row.pair, row.label if self._by_label else None))

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from model_understanding.dataset.summary.reading import StoredRow
+from model_understanding.dataset.summary.repeats import Repeats
 from model_understanding.dataset.summary.sampling import Largest, Reservoir
 from model_understanding.dataset.summary.slice_search import (
     LEAST,
@@ -91,8 +92,9 @@ def find_slices(
     if not sample.labeled:
         return SliceSearch(None)
     rules = list(_rules(sample))
+    repeats = Repeats(by_label=True)
     for row in rows if rules else ():
-        _count(row, rules)
+        _count(row, rules, repeats)
     reasons = [rule for rule in rules if rule.is_reason(log(LEVEL / len(rules)))]
     slices = [rule.slice() for rule in reasons if not any(map(rule.is_told_better_by, reasons))]
     slices.sort(key=lambda found: (-found.errors, -found.precision))
@@ -187,6 +189,8 @@ class _Sample:
         """Return how rare each word is: the logarithm of one over its share of the rows."""
         rows = [each.words.present for of_class in self._right.values() for each in of_class]
         rows += [each.words.present for _, each in self._errors]
+        if not rows:  # every answer is wrong, and none of them is confident
+            return np.zeros(0)
         counts = np.bincount(np.concatenate(rows), minlength=len(self._numbers))
         return np.log((1 + len(rows)) / np.maximum(counts, 1))
 
@@ -228,7 +232,7 @@ class _Rule:
         rarities: How rare each of its words is.
         size: Rows that have so many of them.
         errors: Errors among these.
-        rows: Rows of each right class and answer: the errors', and right rows of these classes.
+        rows: Different texts of each right class and answer: the errors', and right rows of these classes.
         in_text: Those of them that have so many of the words, whether these matter or not.
         forms: How its words are written in the errors.
         typical: The errors that are in the fewest slices; of these, those that have most of the words; then
@@ -314,10 +318,11 @@ class _Rule:
         )
 
 
-def _count(row: StoredRow, rules: Sequence[_Rule]) -> None:
-    """Count a row for the rules that it fulfills."""
+def _count(row: StoredRow, rules: Sequence[_Rule], repeats: Repeats) -> None:
+    """Count a row for the rules that it fulfills; one that repeats a text is no more evidence for them."""
     if not _counts(row):
         return
+    is_new = repeats.is_new(row)
     assert row.label is not None
     assert row.prediction is not None
     answer = (row.label, row.prediction)
@@ -327,8 +332,8 @@ def _count(row: StoredRow, rules: Sequence[_Rule]) -> None:
     for rule in rules:
         if rule.pair not in (None, answer) and (row.label != row.prediction or row.label not in rule.pair):
             continue
-        rule.rows[answer] += 1
-        rule.in_text[answer] += sum(word in words for word in rule.words) >= rule.least
+        rule.rows[answer] += is_new
+        rule.in_text[answer] += is_new and sum(word in words for word in rule.words) >= rule.least
         weights = rule.weights(words, shares)
         having = [word for word in rule.words if word in weights]
         if len(having) >= rule.least:

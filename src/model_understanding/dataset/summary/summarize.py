@@ -30,6 +30,7 @@ from model_understanding.results.dataset_summary import AnswerSummary, DatasetSu
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 
 _MOST_WRONG = 20  # wrong answers that are listed
+_COLUMNS = 12  # of the data that are named
 _STEP = 1000  # rows between two calls of a progress function
 
 Progress = Callable[[str, int, int | None], Any]
@@ -177,7 +178,7 @@ class FirstTotals:
 
     def _add(self, row: StoredRow) -> None:
         if row.error is not None:
-            self.errors.add(row.error)
+            self.errors.add(row.id, row.error)
             return
         confidence = _confidence(row, self.rows)
         self.answered[row.answer] += 1
@@ -190,7 +191,7 @@ class FirstTotals:
         self.overused.look(row)
         self.methods[row.method or ""] += 1
         if row.cautions:
-            self.cautions.add(*row.cautions)
+            self.cautions.add(row.id, *row.cautions)
 
 
 def second_look(
@@ -239,6 +240,7 @@ def summary_of(first: FirstTotals, second: SecondLook) -> DatasetSummary:
         overused=first.overused.listed() if is_right_or_wrong and first.right_and_wrong.total else None,
         methods=dict(first.methods.most_common()),
         cautions=first.cautions.most_frequent(),
+        caution_ids=first.cautions.first_ids(),
         error_notes=tuple(_error_notes(first)),
         notes=tuple(_notes(first)),
     )
@@ -289,6 +291,16 @@ def _notes(first: FirstTotals) -> Iterator[str]:
                 f"The scores of {others:,} of {first.answered.total():,} rows explain what column {target!r} "
                 "names, and not the model's answer. These rows do not count for words and phrases."
             )
+    if manifest.get("input_columns") and manifest["columns"].get("id") is None:
+        yield (
+            "Rows are named by their place in the input, from 0: "
+            f"{_how_to_name(manifest, 'ids', '--id-column')}"
+        )
+    elif (repeated := rows.repeated_id) is not None:
+        yield (
+            f"Several rows have the same id, for example {repeated!r}. In a command they are named by their "
+            "place in the input, from 0: explain --from DIR --row N."
+        )
     if column is None or not rows.gives_classes or manifest["problem"] != "single_label":
         pass
     elif not rows.classes:
@@ -329,10 +341,7 @@ def _error_notes(first: FirstTotals) -> Iterator[str]:
     if not rows.gives_classes:
         return
     if manifest["columns"].get("label") is None:
-        yield (
-            "Not known: no column of right classes was found. Run the data set again with --label-column "
-            "NAME and another folder: --out NEW_FOLDER."
-        )
+        yield f"Not known: {_how_to_name(manifest, 'right classes', '--label-column')}"
     elif manifest["problem"] != "single_label":
         yield "Not counted: the model can give several classes to one text."
     elif rows.classes and len(rows.labels) > MOST_CLASSES:
@@ -342,6 +351,21 @@ def _error_notes(first: FirstTotals) -> Iterator[str]:
         )
 
 
-def _some(values: Iterable[str]) -> str:
+def _how_to_name(manifest: Mapping[str, Any], what: str, option: str) -> str:
+    """Return how to name a column that was not found, where the data has one that is not used."""
+    again = f"Run the data set again with {option} NAME and another folder: --out NEW_FOLDER."
+    names = manifest.get("input_columns")
+    if names is None:  # of a run that did not write them down
+        return f"no column of {what} was found. {again}"
+    if not names:
+        return f"the data is texts without {what}."
+    used = manifest["columns"].values()
+    others = [name for name in names if name not in used]
+    if not others:
+        return f"the data has no column of {what}, only {_some(names, _COLUMNS)}."
+    return f"no column of {what} was found. {again} Other columns of the data: {_some(others, _COLUMNS)}."
+
+
+def _some(values: Iterable[str], most: int = 3) -> str:
     shown = list(values)
-    return ", ".join(map(repr, shown[:3])) + (", …" if len(shown) > 3 else "")
+    return ", ".join(map(repr, shown[:most])) + (", …" if len(shown) > most else "")

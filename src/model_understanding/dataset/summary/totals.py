@@ -14,6 +14,8 @@ from model_understanding.results.dataset_summary import Confusion, Distribution
 _BINS = 20
 MOST_CLASSES = 200  # of a confusion matrix
 _MOST_ERRORS, _MOST_REASONS = 10, 1000
+_MOST_IDS = 3
+_DIFFERING = re.compile(r"""\d+(,\d{3})*|(?<!\w)'[^']*'(?!\w)|"[^"]*"|“[^”]*”|‘[^’]*’(?!\w)""")
 _LONG_TAIL = 50  # times the shortest: bins are then of growing width
 
 
@@ -187,23 +189,33 @@ class RightAndWrong:
 
 
 class Reasons:
-    """Errors or warnings of rows; those that differ by a number are one."""
+    """Errors or warnings of rows; those that differ by a number or by what they quote are one."""
 
     def __init__(self) -> None:
         self.rows = 0
         self._reasons: Tally[str] = Tally()
         self._first: dict[str, str] = {}
+        self._ids: dict[str, list[str]] = {}
 
-    def add(self, *reasons: str) -> None:
+    def add(self, id_: str, *reasons: str) -> None:
         """Count a row that has some."""
         self.rows += 1
-        for words in {re.sub(r"\d+(,\d{3})*", "…", each): each for each in reversed(reasons)}.items():
+        for words in {_DIFFERING.sub("…", each): each for each in reversed(reasons)}.items():
             reason, example = words
             if reason in self._first or len(self._first) < _MOST_REASONS:
                 self._first.setdefault(reason, example)
                 self._reasons[reason] += 1
+                if len(ids := self._ids.setdefault(reason, [])) < _MOST_IDS:
+                    ids.append(id_)
 
     def most_frequent(self) -> dict[str, int]:
         """Return the most frequent reasons, each as its first row has it, with how many rows they have."""
+        return {self._first[reason]: self._reasons[reason] for reason in self._ranked()}
+
+    def first_ids(self) -> dict[str, tuple[str, ...]]:
+        """Return the ids of the first rows of each of them."""
+        return {self._first[reason]: tuple(self._ids[reason]) for reason in self._ranked()}
+
+    def _ranked(self) -> list[str]:
         ranked = sorted(self._reasons, key=lambda reason: (-self._reasons[reason], reason))
-        return {self._first[reason]: self._reasons[reason] for reason in ranked[:_MOST_ERRORS]}
+        return ranked[:_MOST_ERRORS]

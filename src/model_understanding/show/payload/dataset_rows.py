@@ -66,7 +66,7 @@ class Rows:
         return {
             "row": example.row,
             "id": printable(example.id, 80),
-            "argument": argument_of(example.row, example.id),
+            "argument": argument_of(example.row, "" if example.has_repeated_id else example.id),
             "label": self._class(example.label),
             "prediction": None if example.prediction is None else printable(example.prediction, 400),
             "probability": None if example.probability is None else _rounded(example.probability),
@@ -119,7 +119,7 @@ def command_of(summary: DatasetSummary) -> dict[str, str] | None:
 
 
 def argument_of(row: int, id_: str) -> str:
-    """Return what names a row in a command: its id, or its place where a terminal would hide part of the id.
+    """Return what names a row in a command: its id, or its place without one or where some of it is hidden.
 
     >>> argument_of(3, "a b"), argument_of(3, "-x"), argument_of(3, "")
     ("--id 'a b'", '--id=-x', '--row 3')

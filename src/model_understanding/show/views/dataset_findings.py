@@ -144,7 +144,7 @@ def _shortcut_finding(shortcuts: tuple[Shortcut, ...] | None) -> Finding:
 
 def _word_finding(summary: DatasetSummary) -> Finding:
     answers = sorted((answer for answer in summary.answers if answer.rows), key=lambda answer: -answer.rows)
-    if not any(answer.words for answer in answers):
+    if not answers:
         return ()
     total = sum(answer.rows for answer in answers)
     frequent = [(answer, _frequent(answer.words)) for answer in answers]

@@ -254,7 +254,8 @@ def reading_notes(summary: DatasetSummary) -> tuple[str, ...]:
     if summary.overused:
         notes.append(
             f"Words with which an answer is given too often: {HOW_OVERUSED[0].lower()}{HOW_OVERUSED[1:]} "
-            "p-values are exact, one-sided and adjusted for all words and answers (Benjamini-Hochberg)."
+            "Intervals and p-values are of different texts; p-values are exact, one-sided and adjusted for "
+            "all words and answers (Benjamini-Hochberg)."
         )
     if summary.slices is not None:
         bound = (1 + 1 / max(len(summary.manifest.get("labels") or ()), 2)) / 2
@@ -289,11 +290,14 @@ def _method(summary: DatasetSummary) -> str:
 
 
 def warnings(summary: DatasetSummary) -> list[str]:
-    """Return how many rows have each warning, in a line each."""
-    return [
-        f"warning of {counted(rows, 'row')}: {printable(caution, 400)}"
-        for caution, rows in summary.cautions.items()
-    ]
+    """Return how many rows have each warning and which are the first, in a line each."""
+    lines: list[str] = []
+    for caution, rows in summary.cautions.items():
+        ids = [printable(each, 40) for each in summary.caution_ids.get(caution, ())]
+        more = ", …" if rows > len(ids) else ""
+        which = f" ({', '.join(ids)}{more})" if ids else ""
+        lines.append(f"warning of {counted(rows, 'row')}{which}: {printable(caution, 400)}")
+    return lines
 
 
 def model_of(manifest: Mapping[str, Any]) -> str:
