@@ -1,5 +1,7 @@
 """One function picks the class: by the task that is given, the pipeline's, else the model's own."""
 
+import copy
+
 import pytest
 import tiny_kinds
 import tiny_models
@@ -37,7 +39,8 @@ def test_a_folder_is_explained_by_what_its_config_names(task, tmp_path):
 
 @pytest.mark.parametrize(("name", "task"), PIPELINES.items())
 def test_a_pipeline_names_its_task(name, task):
-    pipeline = hf.pipeline(name, model=tiny_kinds.build(task), tokenizer=tiny_kinds.tokenizer_of(task))
+    tokenizer = copy.deepcopy(tiny_kinds.tokenizer_of(task))  # some pipelines change its padding side
+    pipeline = hf.pipeline(name, model=tiny_kinds.build(task), tokenizer=tokenizer)
     assert type(visualizer(pipeline)) is class_of(task)
     assert class_of(name) is class_of(task)
 
