@@ -16,6 +16,7 @@ from model_understanding.dataset.summary.causal_test import Place, Trial, correc
 from model_understanding.dataset.summary.insertion import boundaries_of, with_inserted, with_replaced
 from model_understanding.dataset.summary.reading import StoredRow, StoredRows
 from model_understanding.dataset.summary.shortcuts import find_shortcuts, most_forward_passes
+from model_understanding.dataset.summary.words import phrases_of
 from model_understanding.text.tokenization import tokenize
 
 TOKENIZERS = {
@@ -103,6 +104,16 @@ def test_a_phrase_is_two_words_with_nothing_between_them():
     assert phrases == ["good film", "bad plot"]
     pair = row("good film", pair="bad plot")
     assert len(list(placed_phrases(pair, placed_words(pair)))) == 2  # none across both texts
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize(
+    "text", ["It was good, the end. (Really bad) 'not  good'... so-so\n\nall", "好的电影。很好 a b"]
+)
+def test_phrases_that_are_tested_are_those_that_are_counted(tokenizer, text):
+    given = row(text, pair="bad plot", tokenizer=TOKENIZERS[tokenizer]())
+    counted = [phrase.key for phrase in phrases_of(given, signed=True) if phrase.words == 2]
+    assert [phrase.key for phrase in placed_phrases(given, placed_words(given))] == counted
 
 
 def test_of_a_pair_one_text_is_changed_and_the_other_stays():
