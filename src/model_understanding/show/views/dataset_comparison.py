@@ -90,14 +90,14 @@ def _answer_findings(comparison: DatasetComparison) -> tuple[Finding, ...]:
     right, wrong, changed = comparison.became_right, comparison.became_wrong, comparison.changed_answers
     if right is None or wrong is None or not changed:
         return ()
-    second = run_names(comparison)[1]
+    first, second = run_names(comparison)
     both = changed - right - wrong
     others = f"; {both:,} {'is' if both == 1 else 'are'} wrong in both" if both else ""
     start = (
         f"Of {counted(changed, 'changed answer')}, {right:,} {'is' if right == 1 else 'are'} right only in "
     )
-    rest = f", and {wrong:,} {'was' if wrong == 1 else 'were'} right only before{others}."
-    return ((start, second, rest),)
+    then = f", and {wrong:,} {'was' if wrong == 1 else 'were'} right only in "
+    return ((start, second, then, first, f"{others}."),)
 
 
 def compared_findings(comparison: DatasetComparison) -> tuple[Finding, ...]:
@@ -131,7 +131,7 @@ def compared_reading_notes(comparison: DatasetComparison) -> tuple[str, ...]:
     if not has_changes(comparison):
         return ()
     return (
-        "Before and after are the mean scores of a word in each run, with their 95 % intervals"
+        "The values of a word are its mean scores in each run, with 95 % intervals"
         + (", in units of the run's mean absolute word score." if comparison.second.signed else "."),
         "p-values are adjusted for the number of words compared (Benjamini-Hochberg).",
         "Words are a correlation: they say what goes with an answer in this data.",
