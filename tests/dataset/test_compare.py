@@ -85,8 +85,8 @@ def test_two_samples_of_one_data_set_have_few_changes(runs):
     same = compare_datasets(runs["first"].folder, runs["first"].folder)
     assert same.changed_answers == 0
     assert all(change.difference == 0 and change.adjusted == 1 for change in same.words)
-    assert same.notes == (
-        "Both runs are of the same model and the same rows.",
+    assert same.notes == ("Both runs are of the same model and the same rows.",)
+    assert same.reading_notes == (
         "All rows are the same in both runs, so effects are compared row by row (paired bootstrap).",
     )
     assert DatasetComparison.from_json(same.to_json()) == same

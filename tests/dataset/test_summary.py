@@ -307,7 +307,7 @@ def test_a_run_that_evaluated_all_rows_has_no_sample(tmp_path):
 )
 def test_a_column_that_was_not_found_is_looked_for_among_those_that_are_there(data, expected, tmp_path):
     summary = summarize_dataset(explain_dataset(undecided(), data, tmp_path, form="jsonl").folder)
-    of_ids = [note for note in summary.notes if "place in the input" in note]
+    of_ids = [note for note in summary.reading_notes if "place in the input" in note]
     assert len(of_ids) == isinstance(data[0], dict)
     said = [*summary.error_notes[:1], *of_ids][: len(expected)]
     for note, end in zip(said, expected, strict=True):
@@ -331,5 +331,5 @@ def test_rows_whose_id_repeats_are_named_by_their_place(tmp_path):
     page = Rows(examples, rows.manifest)
     page.keep(examples)
     assert [row["argument"] for row in page.encoded] == ["--row 1", "--row 2", "--id c"]
-    (note,) = [note for note in summarize_dataset(tmp_path).notes if "the same id" in note]
+    (note,) = [note for note in summarize_dataset(tmp_path).reading_notes if "the same id" in note]
     assert "for example 'a'" in note

@@ -368,6 +368,7 @@ class DatasetSummary(Rendered):
         error_notes: What is known of wrong answers besides, or why nothing is: for example that no common
             reason was found.
         notes: What a reader must be warned of, such as missing parts, in sentences.
+        reading_notes: How to read the numbers of this data, such as what rows are called, in sentences.
         signed: Whether scores below 0 oppose the answer, so that they are effects; else they are importances,
             whichever way a word pulls.
         folder: The folder of the run, as the user named it.
@@ -394,6 +395,7 @@ class DatasetSummary(Rendered):
     examples: Mapping[int, RowExample] = field(default_factory=dict)
     error_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    reading_notes: tuple[str, ...] = ()
     signed: bool = True
     folder: str | None = None
     missing_parts: int = 0
@@ -439,6 +441,7 @@ class DatasetComparison(Rendered):
             right classes.
         became_wrong: Those that are right only in the first run.
         notes: What could not be compared, and why.
+        reading_notes: How the rows of both runs were paired, in sentences.
     """
 
     SUFFIXES: ClassVar[tuple[str, ...]] = (".html", ".json")
@@ -454,3 +457,4 @@ class DatasetComparison(Rendered):
     became_right: int | None = None
     became_wrong: int | None = None
     notes: tuple[str, ...] = ()
+    reading_notes: tuple[str, ...] = ()

@@ -83,6 +83,7 @@ def compare_datasets(
         became_right=answers.became_right if knows_right else None,
         became_wrong=answers.became_wrong if knows_right else None,
         notes=tuple(_notes(*both, answers.same)),
+        reading_notes=tuple(_reading_notes(*both, answers.same)),
     )
 
 
@@ -232,13 +233,8 @@ def _paired(first: StoredRows, second: StoredRows) -> Iterator[tuple[StoredRow, 
             after = next(afters, None)
 
 
-def _notes(first: StoredRows, second: StoredRows, same: int) -> Iterator[str]:
-    """Yield what could not be compared, and why."""
-    old, new = first.manifest, second.manifest
-    if old["weights_sha256"] == new["weights_sha256"] and same == len(first) == len(second):
-        yield "Both runs are of the same model and the same rows."
-    elif old["weights_sha256"] != new["weights_sha256"] and not same:
-        yield "Both the model and the rows differ: a word can have changed its role for either reason."
+def _reading_notes(first: StoredRows, second: StoredRows, same: int) -> Iterator[str]:
+    """Yield how the rows were paired."""
     if same == len(first) == len(second):
         yield "All rows are the same in both runs, so effects are compared row by row (paired bootstrap)."
     elif same:
@@ -247,6 +243,15 @@ def _notes(first: StoredRows, second: StoredRows, same: int) -> Iterator[str]:
             f"{len(first):,} and {len(second):,}). Words are compared over all rows "
             "of each run, and rows at the same place are resampled together (paired bootstrap)."
         )
+
+
+def _notes(first: StoredRows, second: StoredRows, same: int) -> Iterator[str]:
+    """Yield what could not be compared, and why."""
+    old, new = first.manifest, second.manifest
+    if old["weights_sha256"] == new["weights_sha256"] and same == len(first) == len(second):
+        yield "Both runs are of the same model and the same rows."
+    elif old["weights_sha256"] != new["weights_sha256"] and not same:
+        yield "Both the model and the rows differ: a word can have changed its role for either reason."
     written = () if first.gives_classes else ("max_new_tokens",)
     for name in ("method", "quantity", *written):
         if old[name] != new[name]:

@@ -243,6 +243,7 @@ def summary_of(first: FirstTotals, second: SecondLook) -> DatasetSummary:
         caution_ids=first.cautions.first_ids(),
         error_notes=tuple(_error_notes(first)),
         notes=tuple(_notes(first)),
+        reading_notes=tuple(_reading_notes(first)),
     )
     return replace(summary, examples=rows.examples(_named_rows(summary)))
 
@@ -291,16 +292,6 @@ def _notes(first: FirstTotals) -> Iterator[str]:
                 f"The scores of {others:,} of {first.answered.total():,} rows explain what column {target!r} "
                 "names, and not the model's answer. These rows do not count for words and phrases."
             )
-    if manifest.get("input_columns") and manifest["columns"].get("id") is None:
-        yield (
-            "Rows are named by their place in the input, from 0: "
-            f"{_how_to_name(manifest, 'ids', '--id-column')}"
-        )
-    elif (repeated := rows.repeated_id) is not None:
-        yield (
-            f"Several rows have the same id, for example {repeated!r}. In a command they are named by their "
-            "place in the input, from 0: explain --from DIR --row N."
-        )
     if column is None or not rows.gives_classes or manifest["problem"] != "single_label":
         pass
     elif not rows.classes:
@@ -323,15 +314,30 @@ def _notes(first: FirstTotals) -> Iterator[str]:
                 f"{count:,} {'row has' if count == 1 else 'rows have'} a label that the model does not have "
                 f"({_some(others)}); {'it does' if count == 1 else 'they do'} not count as right or wrong."
             )
-    if repeated := first.words.repeats.rows:
-        yield (
-            f"{repeated:,} of {first.answered.total():,} rows {'repeats' if repeated == 1 else 'repeat'} the "
-            "text of another row. Words are ranked, and their intervals found, by different texts."
-        )
     if first.words.missed:
         yield (
             "The data has too many different words and phrases to count all: those in "
             f"{first.words.missed:,} rows or fewer may be missing."
+        )
+
+
+def _reading_notes(first: FirstTotals) -> Iterator[str]:
+    """Yield what rows are called, and what counts as one observation."""
+    rows, manifest = first.rows, first.rows.manifest
+    if manifest.get("input_columns") and manifest["columns"].get("id") is None:
+        yield (
+            "Rows are named by their place in the input, from 0: "
+            f"{_how_to_name(manifest, 'ids', '--id-column')}"
+        )
+    elif (repeated := rows.repeated_id) is not None:
+        yield (
+            f"Several rows have the same id, for example {repeated!r}. In a command they are named by their "
+            "place in the input, from 0: explain --from DIR --row N."
+        )
+    if repeated := first.words.repeats.rows:
+        yield (
+            f"{repeated:,} of {first.answered.total():,} rows {'repeats' if repeated == 1 else 'repeat'} the "
+            "text of another row. Words are ranked, and their intervals found, by different texts."
         )
 
 

@@ -80,7 +80,7 @@ def print_dataset_summary(summary: DatasetSummary, console: Console | None = Non
         _print_table(
             ["rows", "reason"], [[f"{n:,}", printable(e, 200)] for e, n in summary.errors.items()], console
         )
-    _print_notes((*summary.notes, *warnings(summary)), console)
+    _print_notes((*summary.notes, *warnings(summary), *summary.reading_notes), console)
 
 
 def print_dataset_comparison(comparison: DatasetComparison, console: Console | None = None) -> None:

@@ -127,10 +127,12 @@ def compared_findings(comparison: DatasetComparison) -> tuple[Finding, ...]:
 
 
 def compared_reading_notes(comparison: DatasetComparison) -> tuple[str, ...]:
-    """Return how to read a comparison of two runs; nothing where nothing changed."""
+    """Return how to read a comparison of two runs: how rows were paired and, where something changed, more."""
+    pairing = tuple(printable(note, 600) for note in comparison.reading_notes)
     if not has_changes(comparison):
-        return ()
+        return pairing
     return (
+        *pairing,
         "The values of a word are its mean scores in each run, with 95 % intervals"
         + (", in units of the run's mean absolute word score." if comparison.second.signed else "."),
         "p-values are adjusted for the number of words compared (Benjamini-Hochberg).",

@@ -268,7 +268,7 @@ def reading_notes(summary: DatasetSummary) -> tuple[str, ...]:
             "The largest score's share is that of the strongest word in the sum of all sizes of scores: near "
             "1, one word explains the answer."
         )
-    return tuple(notes)
+    return (*notes, *(printable(note, 600) for note in summary.reading_notes))
 
 
 def how_tested(summary: DatasetSummary) -> str:
