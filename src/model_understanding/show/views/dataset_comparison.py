@@ -127,7 +127,7 @@ def compared_findings(comparison: DatasetComparison) -> tuple[Finding, ...]:
 
 
 def compared_reading_notes(comparison: DatasetComparison) -> tuple[str, ...]:
-    """Return how to read a comparison of two runs: how rows were paired and, where something changed, more."""
+    """Return how to read a comparison of two runs: how rows were paired and, if something changed, more."""
     pairing = tuple(printable(note, 600) for note in comparison.reading_notes)
     if not has_changes(comparison):
         return pairing
