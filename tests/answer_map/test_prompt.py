@@ -1,9 +1,11 @@
 """Documents of all kinds, and where they are in prompts."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas
 import pytest
 import tiny_tokenizers
 from tiny_models import GROUPED, fresh, visualizer_of
@@ -92,7 +94,7 @@ def test_documents_are_read_whatever_library_they_are_of(tmp_path):
             tmp_path / "folder",
         ]
     )
-    assert [(each.name, each.text) for each in found] == [
+    assert [(each.name, each.text) for each in found.read] == [
         ("document 1", "Plain."),
         ("Titled", "T."),
         ("document 3", "C."),
@@ -106,7 +108,71 @@ def test_documents_are_read_whatever_library_they_are_of(tmp_path):
         ("a.txt", "Ay."),
         ("b.md", "Bee."),
     ]
-    assert documents_of("Only one.")[0].text == "Only one."
+    assert found.skipped == ("image.png",)
+    assert documents_of("Only one.").read[0].text == "Only one."
+
+
+def test_tables_and_texts_by_name_are_documents():
+    table = {"title": ["a.txt", "a.txt", "a.txt (1)"], "text": ["A.", "B.", "C."]}
+    for given in (
+        pandas.DataFrame(table),
+        [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)],
+    ):
+        named = [(each.name, each.text) for each in documents_of(given).read]
+        assert named == [("a.txt (2)", "A."), ("a.txt (3)", "B."), ("a.txt (1)", "C.")]
+    by_name = documents_of({"a.txt": "A.", "b.txt": "B."}).read
+    assert [(each.name, each.text) for each in by_name] == [("a.txt", "A."), ("b.txt", "B.")]
+    assert [each.text for each in documents_of(pandas.Series(["A.", "B."])).read] == ["A.", "B."]
+
+
+def test_the_number_of_a_document_is_its_place_in_the_prompt(tmp_path):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("Ay.", encoding="utf-8")
+    answers = visualizer().map_answer(question="Why?", documents=[tmp_path, "Bee. Cee."], answer="It is Bee.")
+    assert [source.name for source in answers.sources] == ["a.txt", "b.txt", "document 3"]
+    assert "Document 3:\nBee." in answers.prompt
+
+
+def test_files_that_are_no_text_are_named(tmp_path):
+    (tmp_path / "a.txt").write_text("Roses are red. Skies are blue.", encoding="utf-8")
+    (tmp_path / "latin.txt").write_bytes("olé".encode("latin-1"))
+    (tmp_path / "empty.txt").write_text("  ", encoding="utf-8")
+    answers = visualizer().map_answer(question="Why?", documents=tmp_path, answer="It is red.")
+    said = "Not read, because they are empty or no UTF-8 text: empty.txt, latin.txt."
+    assert said in answers.provenance.cautions
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            '[{"title": "a", "text": "Roses are red."}, {"text": "Skies are blue."}]',
+            ["search: a", "search: 2"],
+        ),
+        ('{"results": ["Roses are red.", "Skies are blue."]}', ["search: 1", "search: 2"]),
+        ("[1] Roses are red.\n[2] Skies are blue.", ["search: [1]", "search: [2]"]),
+        ("Roses are red.\n\nSkies are blue.", ["search"]),
+    ],
+)
+def test_a_tools_message_with_several_documents_is_as_many_sources(given, expected):
+    messages = [{"role": "user", "content": "Why?"}, {"role": "tool", "name": "search", "content": given}]
+    found = sources_in_chat(Tokenizer(tiny_tokenizers.CHAT_TEMPLATE), messages)
+    texts = [given] if len(expected) == 1 else ["Roses are red.", "Skies are blue."]
+    assert parts(found) == {name: [text] for name, text in zip(expected, texts, strict=True)}
+
+
+def test_a_prompt_that_is_too_long_says_which_documents_fit():
+    long = [{"title": f"{number}.txt", "text": f"{RED} {BLUE} " * 3} for number in range(4)]
+    found = visualizer()
+    with pytest.raises(InputError, match=r"in 4 documents\) .* accepts at most 512") as caught:
+        found.map_answer(question="Why?", documents=long, answer="It is red.")
+    fitting = int(re.search(r"first (\d) fit", caught.value.hint).group(1))
+    assert re.search(r"the longest, 0\.txt, has \d+", caught.value.hint)
+    assert 1 < fitting < 4
+    assert found.map_answer(question="Why?", documents=long[:fitting], answer="It is red.").sources
+    with pytest.raises(InputError, match="before an answer of at least 1") as caught:
+        found.map_answer(question="Why?", documents=[RED * 100])
+    assert "Pass shorter documents: there is room for" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -116,6 +182,9 @@ def test_documents_are_read_whatever_library_they_are_of(tmp_path):
         ([3], "Document 1 must be a string, a dict .* Got int"),
         (["a", " "], "Document 2 has no text"),
         ([{"name": "x"}], "Document 1 must be .* Got dict"),
+        ([str(Path(__file__))], "Document 1 is the path .* a string is taken as the document itself"),
+        ([b"abc"], "Got bytes"),
+        ({"documents": [["a"]], "metadatas": [[]]}, "Got dict"),
         ([Path("missing.txt")], "Cannot read missing.txt: No such file"),
     ],
 )
@@ -137,7 +206,9 @@ def test_a_question_gets_the_documents_where_the_template_writes_them(template, 
     tokenizer = Tokenizer(template)
     # The texts also occur in the instruction and in the question.
     found = prompt_of_question(
-        tokenizer, "Is red? Document", [{"title": "Answer", "text": "red"}, "Document", RED]
+        tokenizer,
+        "Is red? Document",
+        documents_of([{"title": "Answer", "text": "red"}, "Document", RED]).read,
     )
     assert found.layout == layout
     assert found.missing == ()
@@ -157,7 +228,7 @@ def test_documents_are_found_in_messages_and_those_that_are_not_are_named():
         {"role": "system", "content": "Skies are blue. Answer briefly."},
         {"role": "user", "content": f"Context:\n{RED.replace(chr(10), '   ')}\n\nSkies are blue.\n\nWhy?"},
     ]
-    found = sources_in_chat(tokenizer, messages, [RED, BLUE, "Grass is green."])
+    found = sources_in_chat(tokenizer, messages, documents_of([RED, BLUE, "Grass is green."]).read)
     assert parts(found) == {
         "document 1": ["Roses are red.   They have thorns."],
         "document 2": ["Skies are blue."],
@@ -165,8 +236,9 @@ def test_documents_are_found_in_messages_and_those_that_are_not_are_named():
     assert found.spans[1][0][0] > found.spans[0][0][1]  # after the first document, not in the system message
     assert found.missing == ("document 3",)
     with pytest.raises(InputError, match="contains none of the documents"):
-        sources_in_chat(tokenizer, messages, ["Grass is green."])
-    with_template = sources_in_chat(Tokenizer(WITH_DOCUMENTS), messages, [{"title": "g", "text": "Grass."}])
+        sources_in_chat(tokenizer, messages, documents_of("Grass is green.").read)
+    titled = documents_of([{"title": "g", "text": "Grass."}]).read
+    with_template = sources_in_chat(Tokenizer(WITH_DOCUMENTS), messages, titled)
     assert with_template.layout == "the chat template's documents"
     assert parts(with_template) == {"g": ["g", "Grass."]}
 
@@ -313,7 +385,7 @@ def test_a_document_at_the_end_of_the_prompt_keeps_the_token_that_the_answer_is_
 def test_a_chat_object_keeps_its_tools_and_arguments():
     tokenizer = Tokenizer("{{ style }}" + tiny_tokenizers.CHAT_TEMPLATE)
     chat = Chat([{"role": "user", "content": f"{RED} Why?"}], chat_template_kwargs={"style": "brief"})
-    found = sources_in_chat(tokenizer, chat, [RED])
+    found = sources_in_chat(tokenizer, chat, documents_of(RED).read)
     assert found.text.startswith("brief")
     assert parts(found) == {"document 1": [RED]}
     assert found.prompt.chat_template_kwargs == {"style": "brief"}

@@ -8,16 +8,16 @@ from typing import Any
 from model_understanding.text.chat import Chat
 
 
-def contents_of(chat: Chat) -> list[str]:
-    """Return the texts of all contents, in the order in which ``with_contents`` visits them.
+def contents_of(chat: Chat) -> list[tuple[int, str]]:
+    """Return the texts of all contents with the index of their message, as ``with_contents`` visits them.
 
     Args:
         chat: The chat.
     """
-    texts: list[str] = []
+    texts: list[tuple[int, str]] = []
 
-    def note(_: int, text: str) -> str:
-        texts.append(text)
+    def note(index: int, text: str) -> str:
+        texts.append((index, text))
         return text
 
     with_contents(chat, note)

@@ -30,6 +30,7 @@ from model_understanding.text.encoding import Encoding
 _STRONGEST = 2  # sources of each statement whose sentences are removed
 _REPLACED = 0.5  # share of the drop without all sources that single ones explain where none replaces another
 _CONTROLS = 3  # other parts of the sources that are removed for each one that counts
+_MOST_LISTED = 8  # skipped files that a warning names
 _NO_CONTROL = (
     "The sources have no other text to remove as a control for statement{} {}; only the effect of the source "
     "itself counts there."
@@ -130,6 +131,11 @@ class _Mapping:
             cautions.append(_NO_CONTROL.format("s" * (len(self.lacks_control) > 1), listed))
         if self.missing:
             cautions.append(f"Not in the prompt, so not measured: {', '.join(self.missing)}.")
+        if self.prompt.skipped:
+            listed = ", ".join(self.prompt.skipped[:_MOST_LISTED])
+            others = len(self.prompt.skipped) - _MOST_LISTED
+            more = f" and {others} others" if others > 0 else ""
+            cautions.append(f"Not read, because they are empty or no UTF-8 text: {listed}{more}.")
         provenance = self.model.provenance(self.encoding, perf_counter() - begun)
         return AnswerMap(
             tokens=self.tokens,

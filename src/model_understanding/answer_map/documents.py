@@ -1,7 +1,10 @@
 """Documents as callers have them: texts, dicts, files, and objects of retrieval libraries, none imported."""
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -14,6 +17,7 @@ _ALLOWED = (
     "a string, a dict with 'text' or 'content', a pathlib.Path, or a document of LangChain, LlamaIndex or "
     "Haystack"
 )
+_LONGEST_PATH = 300
 _HINT = "Pass for example documents=['…', {'title': '…', 'text': '…'}, pathlib.Path('notes.txt')]."
 
 
@@ -32,38 +36,108 @@ class Document:
     title: str = ""
 
 
-def documents_of(given: Any) -> tuple[Document, ...]:
-    """Return the documents that a caller passed, each with a name of its own.
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The documents that a caller passed.
 
     Args:
-        given: A list of documents, or a single one; a folder stands for its text files.
+        read: The documents, each with a name of its own.
+        skipped: Files of folders that are no UTF-8 text, or empty.
+    """
+
+    read: tuple[Document, ...]
+    skipped: tuple[str, ...] = ()
+
+
+def documents_of(given: Any) -> Documents:
+    """Return the documents that a caller passed.
+
+    Args:
+        given: A list of documents, a dict of texts by name, a data frame, or a single document; a folder
+            stands for its text files.
 
     Raises:
         InputError: There is none, one is of another type or has no text, or a file cannot be read.
     """
-    # Documents of LangChain and LlamaIndex can be iterated, too: over their fields.
-    is_several = isinstance(given, list | tuple) or (
-        isinstance(given, Iterable) and not isinstance(given, PurePath) and _text_of(given) is None
-    )
-    several: Iterable[Any] = given if is_several else [given]
-    documents = [document for number, each in enumerate(several, start=1) for document in _read(each, number)]
+    documents: list[Document] = []
+    skipped: list[str] = []
+    for each in _several(given):
+        documents += _read(each, len(documents) + 1, skipped)
     if not documents:
         raise InputError("No document is given.", hint=_HINT)
     names = numbered([document.name for document in documents])
-    return tuple(replace(each, name=name) for each, name in zip(documents, names, strict=True))
+    named = (replace(each, name=name) for each, name in zip(documents, names, strict=True))
+    return Documents(tuple(named), tuple(skipped))
 
 
-def _read(given: Any, number: int) -> list[Document]:
+def _several(given: Any) -> Iterable[Any]:
+    """Return what was given as one document after another."""
+    if hasattr(given, "columns") and callable(getattr(given, "to_dict", None)):
+        return given.to_dict("records")  # a data frame, whose iteration yields its columns
+    # Documents of LangChain and LlamaIndex can be iterated, too: over their fields.
+    if isinstance(given, list | tuple):
+        return given
+    if isinstance(given, PurePath) or _text_of(given) is not None:
+        return [given]
+    if isinstance(given, Mapping):
+        is_named = bool(given) and all(isinstance(text, str) for text in given.values())
+        return [{"title": str(name), "text": text} for name, text in given.items()] if is_named else [given]
+    return given if isinstance(given, Iterable) and not isinstance(given, bytes) else [given]
+
+
+def _read(given: Any, number: int, skipped: list[str]) -> list[Document]:
     if isinstance(given, PurePath):
-        return _of_path(Path(given))
+        return _of_path(Path(given), skipped)
     if isinstance(given, tuple) and given and not isinstance(given[0], str):
-        return _read(given[0], number)  # a document and its score, as vector stores return them
-    text, title = _text_of(given), _title_of(given)
+        return _read(given[0], number, skipped)  # a document and its score, as vector stores return them
+    text, title = _text_of(given), _short(_title_of(given))
     if text is None:
         raise InputError(f"Document {number} must be {_ALLOWED}. Got {type(given).__name__}.", hint=_HINT)
     if not text.strip():
         raise InputError(f"Document {number} has no text.", hint="Leave it out, or pass its text.")
-    return [Document(_short(title) or f"document {number}", text, title)]
+    if isinstance(given, str) and _is_path(given):
+        raise InputError(
+            f"Document {number} is the path {given!r}, and a string is taken as the document itself.",
+            hint=f"Pass pathlib.Path({given!r}) to read it.",
+        )
+    return [Document(title or f"document {number}", text, title)]
+
+
+def records_of(text: str) -> tuple[Document, ...]:
+    """Return the documents in a text that is JSON: a list of records, by itself or in an object.
+
+    Args:
+        text: A text, of any kind.
+
+    >>> records_of('{"results": [{"title": "a", "text": "x"}, {"text": "y"}]}')
+    (Document(name='a', text='x', title=''), Document(name='2', text='y', title=''))
+    """
+    if not text.lstrip().startswith(("[", "{")):
+        return ()
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return ()
+    listed = [parsed, *parsed.values()] if isinstance(parsed, dict) else [parsed]
+    for records in listed:
+        texts = [_text_of(each) for each in records] if isinstance(records, list) else []
+        if any(each and each.strip() for each in texts):
+            return tuple(
+                Document(_short(_title_of(record)) or str(number), own)
+                for number, (record, own) in enumerate(zip(records, texts, strict=True), start=1)
+                if own and own.strip()
+            )
+    return ()
+
+
+def _is_path(text: str) -> bool:
+    """Return whether a string names a file or folder, which no document does."""
+    if len(text) > _LONGEST_PATH or "\n" in text or not any(mark in text for mark in "/\\."):
+        return False
+    try:
+        return Path(text).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def _text_of(given: Any) -> str | None:
@@ -108,21 +182,22 @@ def _short(title: str) -> str:
     return title.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] if is_path else title
 
 
-def _of_path(path: Path) -> list[Document]:
+def _of_path(path: Path, skipped: list[str]) -> list[Document]:
     path = path.expanduser()
     if not path.is_dir():
         return [Document(path.name, _file_text(path), path.name)]
     files = sorted(
         file
         for file in path.rglob("*")
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        if not file.is_dir() and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
     documents = []
     for file in files:
-        text = _text_or_none(file)
+        text, name = _text_or_none(file), file.relative_to(path).as_posix()
         if text is not None and text.strip():
-            name = file.relative_to(path).as_posix()
             documents.append(Document(name, text, name))
+        else:
+            skipped.append(name)
     if not documents:
         raise InputError(f"The folder {path} has no text files.", hint="Pass a folder with UTF-8 text files.")
     return documents
@@ -130,10 +205,10 @@ def _of_path(path: Path) -> list[Document]:
 
 def _text_or_none(path: Path) -> str | None:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig") if path.is_file() else None
     except (UnicodeDecodeError, OSError):
         return None
-    return None if "\x00" in text else text
+    return None if text is None or "\x00" in text else text
 
 
 def _file_text(path: Path) -> str:
@@ -156,8 +231,11 @@ def numbered(names: Sequence[str]) -> tuple[str, ...]:
     >>> numbered(["a.txt", "b.txt", "a.txt"])
     ('a.txt (1)', 'b.txt', 'a.txt (2)')
     """
-    listed = list(names)
-    return tuple(
-        name if listed.count(name) == 1 else f"{name} ({listed[: place + 1].count(name)})"
-        for place, name in enumerate(listed)
-    )
+    counts = Counter(names)
+    taken = {name for name in counts if counts[name] == 1}
+    listed = []
+    for name in names:
+        numbers = (f"{name} ({number})" for number in count(1))
+        listed.append(name if counts[name] == 1 else next(new for new in numbers if new not in taken))
+        taken.add(listed[-1])
+    return tuple(listed)

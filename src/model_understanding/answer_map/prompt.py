@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
-from model_understanding.answer_map.chat_texts import contents_of, tool_name, with_contents, with_marks
-from model_understanding.answer_map.documents import Document, documents_of, numbered
-from model_understanding.answer_map.markers import split_by_markers
+from model_understanding.answer_map.chat_texts import contents_of, tool_name, with_marks
+from model_understanding.answer_map.documents import Document, numbered, records_of
+from model_understanding.answer_map.markers import Part, split_by_markers
 from model_understanding.errors import InputError
 from model_understanding.text.chat import Chat, chat_of, chat_text
 
@@ -37,6 +37,7 @@ class SourcedPrompt:
         spans: Where each of them is in the text; a title and a text may be apart.
         layout: How the sources got into the prompt, or where in it they were found.
         missing: Names of documents that the prompt does not contain.
+        skipped: Files of folders that are no UTF-8 text, or empty.
     """
 
     prompt: Any
@@ -45,9 +46,10 @@ class SourcedPrompt:
     spans: tuple[Spans, ...]
     layout: str
     missing: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
-def prompt_of_question(tokenizer: Any, question: str, given: Any) -> SourcedPrompt:
+def prompt_of_question(tokenizer: Any, question: str, documents: Sequence[Document]) -> SourcedPrompt:
     """Return a prompt of documents and a question.
 
     Documents go through the chat template where it writes them, which is measured; else into a message, or,
@@ -56,16 +58,15 @@ def prompt_of_question(tokenizer: Any, question: str, given: Any) -> SourcedProm
     Args:
         tokenizer: The model's tokenizer.
         question: The question.
-        given: The documents, as ``documents_of`` takes them.
+        documents: The documents.
 
     Raises:
-        InputError: A document or the question cannot be used.
+        InputError: The question cannot be used.
     """
     if not isinstance(question, str) or not question.strip():
         raise InputError(
             f"The question must be a text. Got {question!r:.60}.", hint="Pass for example question='Who …?'."
         )
-    documents = documents_of(given)
     has_template = bool(getattr(tokenizer, "chat_template", None))
     if has_template and (found := _by_template(tokenizer, _user(question), documents)) is not None:
         return found
@@ -81,49 +82,38 @@ def prompt_of_question(tokenizer: Any, question: str, given: Any) -> SourcedProm
     return _located(tokenizer, made, documents, BUILT_IN)
 
 
-def sources_in_chat(tokenizer: Any, messages: Any, given: Any = None) -> SourcedPrompt:
+def sources_in_chat(
+    tokenizer: Any, messages: Any, documents: Sequence[Document] | None = None
+) -> SourcedPrompt:
     """Return a chat and the sources in it: documents, its tools' messages, or parts of one message.
+
+    A tool's message that has several documents, as JSON or separated by markers, is as many sources.
 
     Args:
         tokenizer: The model's tokenizer.
         messages: The chat.
-        given: The documents, as ``documents_of`` takes them; if left out, tools' messages are the sources,
-            else what markers separate.
+        documents: The documents; if left out, tools' messages are the sources, else what markers separate.
 
     Raises:
         InputError: The chat has no sources, or none of the documents.
     """
     chat = chat_of(messages)
-    if given is not None:
-        return _documents_in_chat(tokenizer, chat, documents_of(given))
-    tools = [index for index, message in enumerate(chat.messages) if message["role"] == "tool"]
-    if tools:
-        names = [tool_name(chat.messages, index, number) for number, index in enumerate(tools, start=1)]
-        named = numbered(names)
-
-        def made(mark: Callable[[str, int], str]) -> Any:
-            return with_contents(
-                chat,
-                lambda index, text: mark(text, tools.index(index)) if index in tools and text else text,
-            )
-
-        contents = [str(chat.messages[index].get("content") or "") for index in tools]
-        documents = [Document(*each) for each in zip(named, contents, strict=True)]
-        return _located(tokenizer, made, documents, "messages of tools")
-    return _parts_of_chat(tokenizer, chat)
+    if documents is not None:
+        return _documents_in_chat(tokenizer, chat, documents)
+    return _messages_of_tools(tokenizer, chat) or _parts_of_chat(tokenizer, chat)
 
 
-def sources_in_text(text: str, given: Any = None) -> SourcedPrompt:
+def sources_in_text(text: str, documents: Sequence[Document] | None = None) -> SourcedPrompt:
     """Return a text and the sources in it: documents, or parts that markers separate.
 
     Args:
         text: The prompt.
-        given: The documents, as ``documents_of`` takes them, or ``None``.
+        documents: The documents, or ``None``.
 
     Raises:
         InputError: The text has no sources, or none of the documents.
     """
-    if given is None:
+    if documents is None:
         split = split_by_markers(text)
         if split is None:
             raise _no_sources()
@@ -134,7 +124,6 @@ def sources_in_text(text: str, given: Any = None) -> SourcedPrompt:
             spans=tuple(((part.start, part.end),) for part in split.parts),
             layout=split.layout,
         )
-    documents = documents_of(given)
     places = _search([text], documents)
     if not any(places):
         raise _not_found(documents)
@@ -249,7 +238,7 @@ def _by_template(
 
 
 def _documents_in_chat(tokenizer: Any, chat: Chat, documents: Sequence[Document]) -> SourcedPrompt:
-    texts = contents_of(chat)
+    texts = [text for _, text in contents_of(chat)]
     places = _search(texts, documents)
     if not any(places):
         found = _by_template(tokenizer, None, documents, chat)
@@ -264,9 +253,42 @@ def _documents_in_chat(tokenizer: Any, chat: Chat, documents: Sequence[Document]
     return _located(tokenizer, made, documents, "documents in the messages")
 
 
+def _messages_of_tools(tokenizer: Any, chat: Chat) -> SourcedPrompt | None:
+    """Return a chat whose sources are what its tools returned, if they returned anything."""
+    messages = chat.messages
+    tools = [index for index, message in enumerate(messages) if message["role"] == "tool"]
+    documents: list[Document] = []
+    by_text: dict[int, list[tuple[int, int, int]]] = {}
+    for place, (index, text) in enumerate(contents_of(chat)):
+        if index not in tools or not text.strip():
+            continue
+        name = tool_name(messages, index, tools.index(index) + 1)
+        parts = _parts_of_tool(text)
+        for part in parts or [Part("", 0, len(text))]:
+            by_text.setdefault(place, []).append((part.start, part.end, len(documents)))
+            documents.append(Document(f"{name}: {part.name}" if parts else name, text[part.start : part.end]))
+    if not documents:
+        return None
+    names = numbered([document.name for document in documents])
+    named = [replace(each, name=name) for each, name in zip(documents, names, strict=True)]
+    return _located(tokenizer, with_marks(chat, by_text), named, "messages of tools")
+
+
+def _parts_of_tool(text: str) -> list[Part]:
+    """Return the documents in what a tool returned, if they are several."""
+    records = records_of(text)
+    if records:
+        places = _search([text], records)
+        parts = [Part(each.name, *place[1:]) for each, place in zip(records, places, strict=True) if place]
+    else:
+        split = split_by_markers(text, blank_lines=False)
+        parts = list(split.parts) if split else []
+    return parts if len(parts) > 1 else []
+
+
 def _parts_of_chat(tokenizer: Any, chat: Chat) -> SourcedPrompt:
     """Return the parts of the message that has the most characters of those with markers."""
-    texts = contents_of(chat)
+    texts = [text for _, text in contents_of(chat)]
     splits = [split_by_markers(text, blank_lines=False) for text in texts]
     if not any(splits):
         splits = [split_by_markers(text) for text in texts]

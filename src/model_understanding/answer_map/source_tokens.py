@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from model_understanding.answer_map.prompt import SourcedPrompt
+from model_understanding.errors import InputError
 from model_understanding.results.answer_map import AnswerSource, SourceSentence
 from model_understanding.tokens import Tokens
 
@@ -55,6 +56,50 @@ def _sentences(tokens: Tokens, is_own: np.ndarray) -> tuple[SourceSentence, ...]
 def _text(tokens: Tokens, positions: Sequence[int]) -> str:
     start, end = tokens.offsets[positions[0], 0], tokens.offsets[positions[-1], 1]
     return tokens.texts[0][int(start) : int(end)]
+
+
+def require_room(
+    name: str, limit: int | None, tokens: Tokens, prompt: SourcedPrompt, answer: int, least: int
+) -> None:
+    """Refuse a prompt that leaves no room for its answer, and say which of its sources fit.
+
+    Args:
+        name: The model's name.
+        limit: Most tokens that the model reads, if there is a limit.
+        tokens: Tokens of the prompt.
+        prompt: The prompt's sources.
+        answer: Most tokens of the answer.
+        least: Fewest tokens of the answer.
+
+    Raises:
+        InputError: The prompt and the shortest answer are too long.
+    """
+    total = len(tokens)
+    if limit is None or total + least <= limit:
+        return
+    sources, _ = sources_of(tokens, total, prompt)
+    lengths = np.array([len(source.positions) for source in sources], dtype=int)
+    room = limit - answer - (total - int(lengths.sum()))
+    fitting = int((np.cumsum(lengths) <= room).sum())
+    if not len(lengths) or room < 1:
+        hint = (
+            "Pass fewer or shorter documents, a shorter question or a smaller max_new_tokens: the prompt has "
+            f"{total - int(lengths.sum())} tokens outside of the documents' text."
+        )
+    else:
+        longest = int(lengths.argmax())
+        first = "only the first one fits" if fitting == 1 else f"the first {fitting} fit"
+        advice = f"Pass fewer documents ({first})" if fitting else "Pass shorter documents"
+        hint = (
+            f"{advice}: there is room for {room} of their tokens, and the longest, {sources[longest].name}, "
+            f"has {lengths[longest]}."
+        )
+    count = f"{len(sources)} document{'s' * (len(sources) != 1)}"
+    raise InputError(
+        f"The prompt has {total} tokens ({int(lengths.sum())} in {count}) before an answer of "
+        f"{'at least 1' if least < answer else answer}; {name} accepts at most {limit}.",
+        hint=hint,
+    )
 
 
 def text_outside(tokens: Tokens, prompt_length: int, sources: Sequence[AnswerSource]) -> str:

@@ -1,6 +1,7 @@
 """Which sources each statement of an answer comes from, and which statements rest on nothing in them."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -28,6 +29,9 @@ CITED = 1.0
 
 A statement whose log-probability drops by as much without a source is attributed to it.
 """
+
+
+_NUMBERED = re.compile(r" \(\d+\)$")  # after a name that several sources have
 
 
 def _letters(text: str) -> str:
@@ -69,7 +73,8 @@ class AnswerSource(JsonResult):
 
     def is_title(self, sentence: int) -> bool:
         """Return whether a sentence is the source's name, which the prompt says before its text."""
-        return _letters(self.sentences[sentence].text) == _letters(self.name)
+        title = _letters(self.sentences[sentence].text)
+        return title in (_letters(self.name), _letters(_NUMBERED.sub("", self.name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ from model_understanding.visualizers.prompts import (
     steps_of,
 )
 from model_understanding.visualizers.report_parts import ReportParts
-from model_understanding.visualizers.sourced_prompts import sourced_prompt
+from model_understanding.visualizers.sourced_prompts import require_room_for_answer, sourced_prompt
 from model_understanding.visualizers.target_spec import TargetSpec, TokenTarget, default_target
 from model_understanding.visualizers.texts import check_parts, in_chunks, reports_of, texts_of
 
@@ -1257,6 +1257,7 @@ class GenerativeModelVisualizer(Visualizer):
         model = self.runner.model
         require_sources(model)
         sourced = sourced_prompt(model.tokenizer, prompt, question, messages, documents)
+        require_room_for_answer(model, sourced, answer, max_new_tokens)
         encoding = self._continued(sourced.prompt, answer, max_new_tokens)
         return mapped_answer(model, encoding, sourced, given=answer is not None)
 
