@@ -113,7 +113,7 @@ def text_outside(tokens: Tokens, prompt_length: int, sources: Sequence[AnswerSou
     is_outside = (tokens.segments[:prompt_length] == 0) & ~tokens.special[:prompt_length]
     for source in sources:
         is_outside[source.positions] = False
-    text = tokens.texts[0]
-    kept = [text[start:end] for start, end in tokens.offsets[:prompt_length][is_outside].tolist()]
-    breaks = np.diff(np.flatnonzero(is_outside), prepend=-2) > 1
-    return "".join(f"\n{part}" if new else part for part, new in zip(kept, breaks, strict=True))
+    places = np.flatnonzero(is_outside)
+    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    # Blanks between tokens are not part of them in every tokenizer.
+    return "\n".join(_text(tokens, run.tolist()) for run in runs if len(run))
