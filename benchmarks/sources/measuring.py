@@ -1,0 +1,150 @@
+"""What answer maps say of prompts whose source is known: one row for each prompt."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import paragraphs
+import prompts
+import sentences
+from prompts import Prompt
+
+from model_understanding import GenerativeModelVisualizer
+from model_understanding.answer_map.prompt import prompt_of_question
+from model_understanding.model.metering import counting
+from model_understanding.results import AnswerMap
+from model_understanding.results.answer_map import Statement
+
+Row = dict[str, Any]
+_LONGEST_ANSWER = 24  # tokens
+OWN: tuple[prompts.Set, ...] = ("planted", "redundant", "paragraphs")
+"""Sets in which a model answers by itself; its answer is taken where it has the value."""
+
+
+def of_set(set_: prompts.Set) -> list[Prompt]:
+    """Return the prompts of a set."""
+    return paragraphs.asked() if set_ == "paragraphs" else prompts.drawn(set_)
+
+
+def rows(
+    visualizer: GenerativeModelVisualizer, model: str, known: set[str], *, answers_itself: bool
+) -> Iterator[Row]:
+    """Yield a row for each prompt that has none.
+
+    Args:
+        visualizer: The model.
+        model: Its name in the rows.
+        known: Keys of the rows that are there.
+        answers_itself: Whether the model generates answers; else the given ones are explained.
+    """
+    for set_ in ("planted", "paragraphs", "removed", "unrelated", "redundant"):
+        for prompt in of_set(set_):
+            key = f"{model}: {prompt.key}"
+            if key not in known:
+                own = answers_itself and set_ in OWN
+                yield {"key": key, "model": model, **_row(visualizer, prompt, own=own)}
+
+
+def mapped(visualizer: GenerativeModelVisualizer, prompt: Prompt, answer: str) -> AnswerMap:
+    """Return the answer map of an answer to a prompt."""
+    return visualizer.map_answer(question=prompt.question, documents=list(prompt.documents), answer=answer)
+
+
+def _row(visualizer: GenerativeModelVisualizer, prompt: Prompt, *, own: bool) -> Row:
+    generated = _generated(visualizer, prompt) if own else ""
+    answer = generated if prompt.value in generated else prompt.answer
+    started = time.process_time()
+    with counting() as counter:
+        answers = mapped(visualizer, prompt, answer)
+    seconds = time.process_time() - started
+    statement = stating(answers, prompt.value)
+    exact = sentences.exact_positions(answers)
+    row: Row = {
+        "set": prompt.set,
+        "kind": prompt.kind,
+        "pronoun": prompt.pronoun,
+        "tokens": len(answers.tokens),
+        "sentences": len(answers.is_sentence_removed),
+        "removal": answers.removal,
+        "answer": answer,
+        "own": own and answer == generated,
+        "seconds": seconds,
+        "positions": counter.positions,
+        "share": counter.positions / exact,
+        "origin": statement.origin,
+        **_value(statement, prompt.value),
+        "named": [[part.source, part.sentence, round(part.effect, 3)] for part in statement.sources],
+    }
+    if own and answer != generated:
+        row["generated"] = generated
+    if prompt.facts:
+        row |= _found(answers, statement, prompt)
+    return row
+
+
+def _generated(visualizer: GenerativeModelVisualizer, prompt: Prompt) -> str:
+    chat = prompt_of_question(visualizer.tokenizer, prompt.question, list(prompt.documents)).prompt
+    return visualizer.generate(chat, max_new_tokens=_LONGEST_ANSWER).tokens.texts[-1].strip()
+
+
+def stating(answers: AnswerMap, value: str) -> Statement:
+    """Return the statement of an answer that has a value."""
+    return next(statement for statement in answers.statements if value in statement.text)
+
+
+def _value(statement: Statement, text: str) -> Row:
+    """Return how far the words of a statement that hold a value are from their controls."""
+    words = set(text.replace(",", " ").split())
+    values = [value for value in statement.values if words & set(value.text.replace(",", " ").split())]
+    if not values:
+        return {}
+    best = max(values, key=lambda value: value.margin)
+    return {"margin": best.margin, "effect": best.effect, "value_origin": best.origin}
+
+
+def _found(answers: AnswerMap, statement: Statement, prompt: Prompt) -> Row:
+    """Return whether the sentence with the value comes first, and what does where it does not."""
+    facts = places(answers, prompt)
+    named = [(part.source, part.sentence) for part in statement.sources]
+    names = [source.name for source in answers.sources]
+    distractor = _name(prompt, prompt.distractor)
+    return {
+        "facts": [list(fact) for fact in facts],
+        "first": bool(named) and named[0] in facts,
+        "first_source": bool(named) and named[0][0] in {source for source, _ in facts},
+        "distractor_first": bool(named) and distractor is not None and names[named[0][0]] == distractor,
+        "all_found": set(facts) <= set(named),
+        "redundant": statement.is_redundant,
+    }
+
+
+def places(answers: AnswerMap, prompt: Prompt) -> list[tuple[int, int]]:
+    """Return the source and the sentence of each of a prompt's facts, as the answer map has them."""
+    names = [source.name for source in answers.sources]
+    found = []
+    for document, text in prompt.facts:
+        source = names.index(_name(prompt, document) or "")
+        listed = [" ".join(sentence.text.split()) for sentence in answers.sources[source].sentences]
+        found.append((source, next(place for place, sentence in enumerate(listed) if text in sentence)))
+    return found
+
+
+def _name(prompt: Prompt, document: int | None) -> str | None:
+    if document is None:
+        return None
+    given = prompt.documents[document]
+    return f"document {document + 1}" if isinstance(given, str) else given["title"]
+
+
+def effects_of(answers: AnswerMap, statement: Statement) -> np.ndarray:
+    """Return the effect of each sentence on a statement; 0 for those that were not removed by themselves."""
+    return answers.sentence_effects[:, statement.first : statement.last].sum(1, dtype=np.float64)
+
+
+def texts_of(listed: Sequence[Prompt]) -> Iterator[str]:
+    """Yield all texts of some prompts."""
+    for prompt in listed:
+        for document in prompt.documents:
+            yield from [document] if isinstance(document, str) else document.values()
+        yield from (prompt.question, prompt.answer)

@@ -1,0 +1,84 @@
+"""Memory of an answer map of a long prompt, beside a plain forward pass of the same tokens.
+
+As a script, it runs one of both once in a process of its own and prints the growth of its memory.
+"""
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import prompts
+import torch
+
+from model_understanding import GenerativeModelVisualizer
+from model_understanding.answer_map.prompt import prompt_of_question
+
+Row = dict[str, Any]
+LENGTH = 4000
+_WAYS = ("plain", "plain, without cache", "ours")
+
+
+def rows(known: set[str], _: int | None = None) -> Iterator[Row]:
+    """Yield the growth of memory with a prompt of 4,000 tokens."""
+    key = f"demo:smollm2, {LENGTH} tokens"
+    if key not in known:
+        grown = {way: _growth(way) for way in _WAYS}
+        yield {"key": key, "megabytes": grown, "ratio": grown["ours"] / grown["plain"]}
+
+
+def _growth(way: str) -> float:
+    done = subprocess.run([sys.executable, __file__, way], capture_output=True, text=True, check=True)
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _status(field: str) -> float:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+
+def _long(visualizer: Any, length: int) -> tuple[list[str], prompts.Prompt, int]:
+    """Return documents that make a prompt of at most a number of tokens, its question, and the number."""
+    listed = prompts.drawn("planted")
+    first = listed[0]
+    documents: list[str] = list(first.documents)
+    others = [document for prompt in listed[1:] for document in prompt.documents]
+    tokens = 0
+    for other in others:
+        text = prompt_of_question(visualizer.tokenizer, first.question, [*documents, other]).text
+        count = len(visualizer.tokenizer(text + first.answer, add_special_tokens=False)["input_ids"])
+        if count > length:
+            break
+        documents.append(other)
+        tokens = count
+    return documents, first, tokens
+
+
+def _run(visualizer: Any, way: str, length: int) -> None:
+    documents, prompt, _ = _long(visualizer, length)
+    if way == "ours":
+        visualizer.map_answer(question=prompt.question, documents=documents, answer=prompt.answer)
+        return
+    text = prompt_of_question(visualizer.tokenizer, prompt.question, documents).text + prompt.answer
+    ids = visualizer.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        visualizer.model(ids, use_cache=way == "plain", logits_to_keep=1)
+
+
+def main() -> None:
+    """Print by how many megabytes one way grows the memory that the process holds with the model loaded."""
+    torch.set_num_threads(1)
+    logging.disable(logging.WARNING)
+    visualizer = GenerativeModelVisualizer("demo:smollm2")
+    _run(visualizer, sys.argv[1], 500)
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak
+    _run(visualizer, sys.argv[1], LENGTH)
+    print(json.dumps(_status("VmHWM") - before))
+
+
+if __name__ == "__main__":
+    main()
