@@ -11,10 +11,10 @@ import sentences
 from prompts import Prompt
 
 from model_understanding import GenerativeModelVisualizer
-from model_understanding.answer_map.prompt import prompt_of_question
 from model_understanding.model.metering import counting
 from model_understanding.results import AnswerMap
-from model_understanding.results.answer_map import Statement
+from model_understanding.results.answer_map import StatedValue, Statement
+from model_understanding.visualizers.sourced_prompts import sourced_prompt
 
 Row = dict[str, Any]
 _LONGEST_ANSWER = 24  # tokens
@@ -38,12 +38,20 @@ def rows(
         known: Keys of the rows that are there.
         answers_itself: Whether the model generates answers; else the given ones are explained.
     """
-    for set_ in ("planted", "paragraphs", "removed", "unrelated", "redundant"):
-        for prompt in of_set(set_):
-            key = f"{model}: {prompt.key}"
-            if key not in known:
-                own = answers_itself and set_ in OWN
-                yield {"key": key, "model": model, **_row(visualizer, prompt, own=own)}
+    for prompt in in_turn():
+        key = f"{model}: {prompt.key}"
+        if key not in known:
+            own = answers_itself and prompt.set in OWN
+            yield {"key": key, "model": model, **_row(visualizer, prompt, own=own)}
+
+
+def in_turn() -> list[Prompt]:
+    """Return all prompts, those of all sets in turn: an interrupted run has some of each."""
+    sets: tuple[prompts.Set, ...] = (*prompts.COUNTS, "paragraphs")
+    placed = [
+        (place / len(listed), prompt) for listed in map(of_set, sets) for place, prompt in enumerate(listed)
+    ]
+    return [prompt for _, prompt in sorted(placed, key=lambda pair: pair[0])]
 
 
 def mapped(visualizer: GenerativeModelVisualizer, prompt: Prompt, answer: str) -> AnswerMap:
@@ -73,7 +81,7 @@ def _row(visualizer: GenerativeModelVisualizer, prompt: Prompt, *, own: bool) ->
         "positions": counter.positions,
         "share": counter.positions / exact,
         "origin": statement.origin,
-        **_value(statement, prompt.value),
+        **_value(answers, statement, prompt.value),
         "named": [[part.source, part.sentence, round(part.effect, 3)] for part in statement.sources],
     }
     if own and answer != generated:
@@ -84,7 +92,8 @@ def _row(visualizer: GenerativeModelVisualizer, prompt: Prompt, *, own: bool) ->
 
 
 def _generated(visualizer: GenerativeModelVisualizer, prompt: Prompt) -> str:
-    chat = prompt_of_question(visualizer.tokenizer, prompt.question, list(prompt.documents)).prompt
+    documents = list(prompt.documents)
+    chat = sourced_prompt(visualizer.tokenizer, None, prompt.question, None, documents).prompt
     return visualizer.generate(chat, max_new_tokens=_LONGEST_ANSWER).tokens.texts[-1].strip()
 
 
@@ -93,14 +102,34 @@ def stating(answers: AnswerMap, value: str) -> Statement:
     return next(statement for statement in answers.statements if value in statement.text)
 
 
-def _value(statement: Statement, text: str) -> Row:
+def _value(answers: AnswerMap, statement: Statement, text: str) -> Row:
     """Return how far the words of a statement that hold a value are from their controls."""
-    words = set(text.replace(",", " ").split())
-    values = [value for value in statement.values if words & set(value.text.replace(",", " ").split())]
-    if not values:
+    value = _judged(statement, text)
+    if value is None:
         return {}
-    best = max(values, key=lambda value: value.margin)
-    return {"margin": best.margin, "effect": best.effect, "value_origin": best.origin}
+    return {
+        "margin": value.margin,
+        "effect": value.effect,
+        "value_origin": value.origin,
+        "value_log_prob": float(answers.log_probs[value.first : value.last].sum()),
+        "value_without": value.without_sources,
+    }
+
+
+def _judged(statement: Statement, text: str) -> StatedValue | None:
+    """Return the words of a statement that hold a value, if it is judged on them."""
+    words = set(text.replace(",", " ").split())
+    found = [value for value in statement.values if words & set(value.text.replace(",", " ").split())]
+    return max(found, key=lambda value: value.margin, default=None)
+
+
+def _strongest_of_value(answers: AnswerMap, statement: Statement, text: str) -> tuple[int, int] | None:
+    """Return the sentence with the largest effect on a value's own words, where the statement has more."""
+    value = _judged(statement, text)
+    if value is None:
+        return None
+    effects = answers.sentence_effects[:, value.first : value.last].sum(1, dtype=np.float64)
+    return owners_of(answers)[int(effects.argmax())]
 
 
 def _found(answers: AnswerMap, statement: Statement, prompt: Prompt) -> Row:
@@ -112,6 +141,7 @@ def _found(answers: AnswerMap, statement: Statement, prompt: Prompt) -> Row:
     return {
         "facts": [list(fact) for fact in facts],
         "first": bool(named) and named[0] in facts,
+        "value_first": _strongest_of_value(answers, statement, prompt.value) in facts,
         "first_source": bool(named) and named[0][0] in {source for source, _ in facts},
         "distractor_first": bool(named) and distractor is not None and names[named[0][0]] == distractor,
         "all_found": set(facts) <= set(named),
@@ -122,12 +152,25 @@ def _found(answers: AnswerMap, statement: Statement, prompt: Prompt) -> Row:
 def places(answers: AnswerMap, prompt: Prompt) -> list[tuple[int, int]]:
     """Return the source and the sentence of each of a prompt's facts, as the answer map has them."""
     names = [source.name for source in answers.sources]
+    owners = owners_of(answers)
+    spans = sentences.spans_of(answers)
     found = []
     for document, text in prompt.facts:
         source = names.index(_name(prompt, document) or "")
-        listed = [" ".join(sentence.text.split()) for sentence in answers.sources[source].sentences]
-        found.append((source, next(place for place, sentence in enumerate(listed) if text in sentence)))
+        begun = spans[owners.index((source, 0))][0]
+        # The sentence may be cut in two, as before a name with initials: the part with the value counts.
+        at = answers.prompt.index(prompt.value, answers.prompt.index(text, begun))
+        found.append(owners[next(i for i, (start, end) in enumerate(spans) if start <= at < end)])
     return found
+
+
+def owners_of(answers: AnswerMap) -> list[tuple[int, int]]:
+    """Return the source of each sentence, and its place there."""
+    return [
+        (index, place)
+        for index, source in enumerate(answers.sources)
+        for place in range(len(source.sentences))
+    ]
 
 
 def _name(prompt: Prompt, document: int | None) -> str | None:

@@ -15,7 +15,7 @@ import prompts
 import torch
 
 from model_understanding import GenerativeModelVisualizer
-from model_understanding.answer_map.prompt import prompt_of_question
+from model_understanding.visualizers.sourced_prompts import sourced_prompt
 
 Row = dict[str, Any]
 LENGTH = 4000
@@ -48,7 +48,7 @@ def _long(visualizer: Any, length: int) -> tuple[list[str], prompts.Prompt, int]
     others = [document for prompt in listed[1:] for document in prompt.documents]
     tokens = 0
     for other in others:
-        text = prompt_of_question(visualizer.tokenizer, first.question, [*documents, other]).text
+        text = _text(visualizer, first.question, [*documents, other])
         count = len(visualizer.tokenizer(text + first.answer, add_special_tokens=False)["input_ids"])
         if count > length:
             break
@@ -57,12 +57,16 @@ def _long(visualizer: Any, length: int) -> tuple[list[str], prompts.Prompt, int]
     return documents, first, tokens
 
 
+def _text(visualizer: Any, question: str, documents: list[str]) -> str:
+    return sourced_prompt(visualizer.tokenizer, None, question, None, documents).text
+
+
 def _run(visualizer: Any, way: str, length: int) -> None:
     documents, prompt, _ = _long(visualizer, length)
     if way == "ours":
         visualizer.map_answer(question=prompt.question, documents=documents, answer=prompt.answer)
         return
-    text = prompt_of_question(visualizer.tokenizer, prompt.question, documents).text + prompt.answer
+    text = _text(visualizer, prompt.question, documents) + prompt.answer
     ids = visualizer.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
     with torch.no_grad():
         visualizer.model(ids, use_cache=way == "plain", logits_to_keep=1)
