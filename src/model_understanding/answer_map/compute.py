@@ -150,6 +150,7 @@ class _Mapping:
             removal=self.removals.removal,
             layout=self.prompt.layout,
             missing=self.missing,
+            question=self.prompt.question,
             given=given,
             provenance=provenance.with_cautions(tuple(cautions)),
         )

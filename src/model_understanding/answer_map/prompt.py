@@ -38,6 +38,7 @@ class SourcedPrompt:
         layout: How the sources got into the prompt, or where in it they were found.
         missing: Names of documents that the prompt does not contain.
         skipped: Files of folders that are no UTF-8 text, or empty.
+        question: The question about the documents, where it was given by itself.
     """
 
     prompt: Any
@@ -47,6 +48,7 @@ class SourcedPrompt:
     layout: str
     missing: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    question: str = ""
 
 
 def prompt_of_question(tokenizer: Any, question: str, documents: Sequence[Document]) -> SourcedPrompt:

@@ -198,6 +198,7 @@ class AnswerMap(Displayed):
         removal: How sources were removed: ``hidden`` or ``deleted``.
         layout: How the sources got into the prompt, or where in it they were found.
         missing: Names of documents that the prompt does not contain.
+        question: The question about the documents; empty where it was not given by itself.
         given: Whether the answer was given by the caller rather than generated.
         provenance: Model, software and warnings.
 
@@ -229,6 +230,7 @@ class AnswerMap(Displayed):
     removal: Removal
     layout: str
     missing: tuple[str, ...] = ()
+    question: str = ""
     given: bool = False
     provenance: Provenance = field(default_factory=Provenance)
 

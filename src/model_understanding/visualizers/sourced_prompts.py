@@ -56,7 +56,7 @@ def _sourced(
             raise InputError(
                 "A question needs documents.", hint="Pass documents=[…], or a prompt that has them in it."
             )
-        return prompt_of_question(tokenizer, question, documents)
+        return replace(prompt_of_question(tokenizer, question, documents), question=question)
     if messages is not None and not is_chat(messages):
         raise InputError(
             f"The messages must be a list of dicts. Got {type(messages).__name__}.",
