@@ -8,6 +8,7 @@ const ORDER = [
   "mount.ts",
   "dataset",
   "ledger",
+  "sources",
   "start.ts",
   "comparison",
   "views",

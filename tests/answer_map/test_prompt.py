@@ -345,6 +345,7 @@ def test_sources_have_the_tokens_of_their_texts(tokenizer):
 def test_answers_are_taken_as_tokens_and_given_and_generated_ones_alike():
     found = visualizer()
     generated = found.map_answer(question="What?", documents=[RED, BLUE], max_new_tokens=8)
+    assert generated.question == "What?"
     assert not generated.given
     ids = generated.tokens.ids[generated.prompt_length :].tolist()
     given = found.map_answer(question="What?", documents=[RED, BLUE], answer=ids)

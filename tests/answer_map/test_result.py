@@ -100,8 +100,8 @@ def test_it_comes_back_from_json_to_the_bit(tmp_path):
     path = answers.save(tmp_path / "answers.json")
     assert same(AnswerMap.from_json(path.read_text(encoding="utf-8")), answers)
     assert answers.save(tmp_path / "answers.csv").read_bytes().startswith(b"statement,text,origin,source,")
-    with pytest.raises(InputError, match=r"Use one of \.json, \.csv"):
-        answers.save(tmp_path / "answers.html")
+    with pytest.raises(InputError, match=r"Use one of \.html, \.png, \.svg, \.pdf, \.json, \.csv"):
+        answers.save(tmp_path / "answers.txt")
 
 
 def test_the_table_has_sources_and_the_sentences_that_were_removed():

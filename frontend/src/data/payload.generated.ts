@@ -671,6 +671,129 @@ export interface LedgerGap {
   readonly gap: string;
 }
 
+/** Which sources each statement of an answer comes from, S sources, T statements, W words. */
+export interface AnswerMapPayload {
+  readonly schema: 1;
+  readonly title: string;
+  /** What the page is of, and the model. */
+  readonly origin: string;
+  /** Which statements come from which sources. */
+  readonly headline: readonly (AnswerMapName)[];
+  /** Empty where it is not known by itself. */
+  readonly question: string;
+  /** What an answer map does not say. */
+  readonly note: string;
+  /** Words that rest on nothing in the sources; empty for none. */
+  readonly unfounded: string;
+  readonly cautions: readonly (string)[];
+  readonly direction: "ltr" | "rtl";
+  /** The answer, in reading order. */
+  readonly runs: readonly (AnswerMapRun)[];
+  readonly statements: readonly (AnswerMapStatement)[];
+  readonly sources: readonly (AnswerMapSource)[];
+  /** The sources that the table shows first. */
+  readonly columns: readonly (number)[];
+  readonly words: AnswerMapWords;
+  /** Nats of an effect whose color is at 63 % of its full strength. */
+  readonly scale: number;
+  /** The part of the color scale that texts use. */
+  readonly reach: number;
+  /** What the numbers mean. */
+  readonly numbers: readonly (string)[];
+  readonly howToRead: readonly (string)[];
+  /** How the sources got into the prompt. */
+  readonly layout: string;
+  /** The prompt with names in the place of the sources' texts. */
+  readonly prompt: string;
+  /** Documents that the prompt does not contain. */
+  readonly missing: readonly (string)[];
+  readonly provenance: readonly (Named)[];
+  readonly palette: Palettes;
+}
+
+export interface AnswerMapName {
+  readonly text: string;
+  /** The source that is named; -1 for other words. */
+  readonly source: number;
+}
+
+export interface AnswerMapRun {
+  readonly text: string;
+  /** -1 outside of statements. */
+  readonly statement: number;
+  /** -1 between words. */
+  readonly word: number;
+  /** Where a word comes from that its statement is judged on. */
+  readonly origin: "" | "sources" | "answer" | "question" | "unclear" | "nothing";
+  /** Whether it is a special token. */
+  readonly isPill: boolean;
+}
+
+export interface AnswerMapStatement {
+  readonly text: string;
+  readonly origin: "sources" | "answer" | "question" | "unclear" | "nothing";
+  /** What stands after it in place of numbers of sources. */
+  readonly mark: string;
+  /** The sources that it comes from. */
+  readonly sources: readonly (number)[];
+  readonly verdict: string;
+  /** The effect of each of the S sources. */
+  readonly effects: readonly (number)[];
+  /** The effect of each sentence that was removed by itself. */
+  readonly sentences: readonly (number)[];
+  /** The sources that change it, the strongest first. */
+  readonly attributed: readonly (AnswerMapEffect)[];
+  /** The words that it is judged on. */
+  readonly values: readonly (AnswerMapValue)[];
+  /** What else was measured. */
+  readonly more: readonly (Named)[];
+}
+
+export interface AnswerMapEffect {
+  readonly source: number;
+  readonly effect: number;
+  /** What the effect means. */
+  readonly words: string;
+  /** -1 if none was removed by itself. */
+  readonly sentence: number;
+  readonly quote: string;
+  readonly more: string;
+  /** Whether the statement comes from the source. */
+  readonly isMain: boolean;
+}
+
+export interface AnswerMapValue {
+  readonly text: string;
+  readonly origin: "sources" | "answer" | "question" | "unclear" | "nothing";
+  readonly words: string;
+}
+
+export interface AnswerMapSource {
+  readonly name: string;
+  readonly direction: "ltr" | "rtl";
+  /** The statements that it changes. */
+  readonly statements: readonly (number)[];
+  readonly sentences: readonly (AnswerMapSentence)[];
+}
+
+export interface AnswerMapSentence {
+  readonly text: string;
+  /** Its row in the effects of sentences; -1 if it was not removed by itself. */
+  readonly row: number;
+  /** Whether it is the source's name. */
+  readonly isTitle: boolean;
+  /** Whether it is shown where the source is folded. */
+  readonly isKept: boolean;
+}
+
+/** Effects on each of the W words. */
+export interface AnswerMapWords {
+  /** Of all sources together. */
+  readonly all: readonly (number)[];
+  readonly sources: readonly (readonly (number)[])[];
+  readonly sentences: readonly (readonly (number)[])[];
+}
+
 /** What a run over a data set says about a model. Rows are given by their index in rows. */
 export interface DatasetPayload {
   readonly schema: 1;

@@ -1,18 +1,15 @@
 """Which sources each statement of an answer comes from, and which statements rest on nothing in them."""
 
-import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from model_understanding.errors import NumericalError
-from model_understanding.results.files import csv_text, save_as
 from model_understanding.results.provenance import Provenance
-from model_understanding.results.rendering import Displayed
+from model_understanding.results.rendering import Drawn
 from model_understanding.results.serialization import JsonResult
 from model_understanding.tokens import Tokens, read_only
 
@@ -175,7 +172,7 @@ class Statement(JsonResult):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class AnswerMap(Displayed):
+class AnswerMap(Drawn):
     """Which sources a language model's answer comes from, and which statements rest on nothing in them.
 
     ``effect = log p(answer token | everything) − log p(answer token | without the source)``, in nats, summed
@@ -214,9 +211,6 @@ class AnswerMap(Displayed):
     >>> answers.statement_effects().tolist(), answers.unsupported
     ([[2.5]], ())
     """
-
-    SUFFIXES: ClassVar[tuple[str, ...]] = (".json", ".csv")
-    """The formats that ``save`` writes."""
 
     tokens: Tokens
     prompt_length: int
@@ -337,27 +331,3 @@ class AnswerMap(Displayed):
     @staticmethod
     def _effect(effects: Float[np.ndarray, " tokens"], statement: Statement) -> float:
         return float(effects[statement.first : statement.last].sum(dtype=np.float64))
-
-    def to_csv(self) -> str:
-        """Return the table as CSV; cells that a spreadsheet would run as formulas get a leading tab."""
-        return csv_text(self.to_dataframe())
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the answer map in the format of the file's suffix.
-
-        ``.json`` can be loaded again with ``AnswerMap.from_json``; ``.csv`` is the table of ``to_dataframe``.
-
-        Args:
-            path: File to write; it is written atomically.
-
-        Returns:
-            The path written.
-
-        Raises:
-            InputError: The suffix is another one, or the file cannot be written.
-        """
-        return save_as(path, self.SUFFIXES, self._bytes)
-
-    def _bytes(self, suffix: str) -> bytes:
-        text = f"{self.to_json(indent=1)}\n" if suffix == ".json" else self.to_csv()
-        return text.encode("utf-8", "backslashreplace")

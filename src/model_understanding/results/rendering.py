@@ -108,7 +108,8 @@ class Drawn(Rendered, abstract=True):
             ax: Axes to draw into; by default a new pyplot figure that grows with the text.
             **options: Options of ``plot_saliency`` for an attribution, of ``plot_attention`` for an attention
                 map, of ``plot_ledger`` for a ledger: ``level="word"``, ``theme="dark"`` and so on; of a diff
-                the same as of a ledger, with ``kind`` one of ``modules``, ``blocks`` and ``tokens``.
+                the same as of a ledger, with ``kind`` one of ``modules``, ``blocks`` and ``tokens``; of an
+                answer map ``theme`` and ``figsize``.
 
         Returns:
             The axes.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from model_understanding.comparison import Comparison
     from model_understanding.results import (
+        AnswerMap,
         AttentionMap,
         Attribution,
         DatasetComparison,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         | Ledger
         | ModelDiff
         | ModelDiffSummary
+        | AnswerMap
         | DatasetSummary
         | DatasetComparison
     )
@@ -44,7 +46,8 @@ def render(result: "Drawable", suffix: str) -> bytes:
 
     Args:
         result: A report, a comparison, an attribution, an attention map, links, a ledger, the diff of two
-            models on one text or on many, or the summary or comparison of data sets, which have no figures.
+            models on one text or on many, an answer map, or the summary or comparison of data sets, which
+            have no figures.
         suffix: ``.html``, ``.png``, ``.svg`` or ``.pdf``.
     """
     from model_understanding.results import (
@@ -78,10 +81,13 @@ def render_reports(entries: "Sequence[Entry]") -> str:
 
 
 def plot(
-    result: "Attribution | AttentionMap | Ledger | ModelDiff", ax: "Axes | None", options: dict[str, Any]
+    result: "Attribution | AttentionMap | Ledger | ModelDiff | AnswerMap",
+    ax: "Axes | None",
+    options: dict[str, Any],
 ) -> "Axes":
-    """Draw an attribution, an attention map, a ledger or a diff of two models with matplotlib."""
-    from model_understanding.results import AttentionMap, Ledger, ModelDiff
+    """Draw an attribution, an attention map, a ledger, a diff of two models or an answer map."""
+    from model_understanding.results import AnswerMap, AttentionMap, Ledger, ModelDiff
+    from model_understanding.show.figures.answer_map import answer_map_axes
     from model_understanding.show.figures.ledger import ledger_axes
     from model_understanding.show.figures.model_diff import model_diff_axes
     from model_understanding.show.figures.options import PlotOptions
@@ -95,6 +101,8 @@ def plot(
             return ledger_axes(result, ax, options=own, **options)
         case ModelDiff():
             return model_diff_axes(result, ax, options=own, **options)
+        case AnswerMap():
+            return answer_map_axes(result, ax, options=own, **options)
         case AttentionMap():
             return attention_axes(result, ax, options=own, **options)
         case _:

@@ -148,7 +148,9 @@ def _html(result: Result) -> str:
     is_part = isinstance(result, Attribution | AttentionMap | LogitLens | QueryKey | TokenLinks)
     if is_part and not _is_empty(result):
         result = Report.of(result)
-    if isinstance(result, Report | Comparison | Ledger | ModelDiff | DatasetSummary | DatasetComparison):
+    if isinstance(
+        result, Report | Comparison | Ledger | ModelDiff | AnswerMap | DatasetSummary | DatasetComparison
+    ):
         return html_fragment(result, NOTEBOOK_BYTES)
     from model_understanding.show.page.cards import card_fragment
 
@@ -174,6 +176,8 @@ def _has_figure(result: Result) -> bool:
         return bool(result.modules)
     elif isinstance(result, ModelDiff):
         return any(change.value for change in result.modules) and len(result.tokens) <= MAX_FIGURE_TOKENS
+    elif isinstance(result, AnswerMap):
+        return bool(result.statements) and len(result.log_probs) <= MAX_FIGURE_TOKENS
     elif isinstance(result, Ledger):
         return bool(result.residual.any()) and len(result.tokens) <= MAX_FIGURE_TOKENS
     else:

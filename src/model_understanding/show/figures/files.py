@@ -2,6 +2,7 @@
 
 from model_understanding.comparison import Comparison
 from model_understanding.results import (
+    AnswerMap,
     AttentionMap,
     Attribution,
     Ledger,
@@ -10,6 +11,7 @@ from model_understanding.results import (
     Report,
     TokenLinks,
 )
+from model_understanding.show.figures.answer_map import answer_map_figure
 from model_understanding.show.figures.attention import attention_figure
 from model_understanding.show.figures.comparison import comparison_figure
 from model_understanding.show.figures.ledger import ledger_figure
@@ -25,7 +27,8 @@ def figure_file(
     | TokenLinks
     | Ledger
     | ModelDiff
-    | ModelDiffSummary,
+    | ModelDiffSummary
+    | AnswerMap,
     format: str,
 ) -> bytes:
     """Return the figure of a result as the content of a file.
@@ -43,6 +46,8 @@ def figure_file(
             figure = model_diff_figure(result)
         case ModelDiffSummary():
             figure = model_diff_summary_figure(result)
+        case AnswerMap():
+            figure = answer_map_figure(result)
         case AttentionMap():
             figure = attention_figure(result)
         case Attribution() | TokenLinks():

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from model_understanding.comparison import LikelihoodComparison
 from model_understanding.results import (
-    AnswerMap,
     Assessment,
     AssessmentSummary,
     Estimate,
@@ -31,7 +30,6 @@ from model_understanding.show.shared.words import (
     model_name,
     printable,
 )
-from model_understanding.show.views.answer_map import answer_map_view
 from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.heads import scored_heads
 from model_understanding.show.views.likelihood import LikelihoodView, compared_likelihoods, likelihood_view
@@ -118,8 +116,6 @@ def _card(result: Result) -> Card:
             return _of_heads(result)
         case ModelDiff():
             return _of_model_diff(result)
-        case AnswerMap():
-            return _of_answer_map(result)
         case PseudoLikelihood():
             return _of_likelihood(result)
         case LikelihoodComparison():
@@ -230,25 +226,6 @@ def _of_model_diff(diff: ModelDiff) -> Card:
 
 def _cells(row: DiffRow) -> tuple[str, ...]:
     return row.name, row.value, row.share
-
-
-def _of_answer_map(answer_map: AnswerMap) -> Card:
-    view = answer_map_view(answer_map)
-    answer = "".join(f"{part.text} {part.mark}" if part.mark else part.text for part in view.answer)
-    sources = tuple(
-        Row(cells=(f"{row.mark} {row.name}" if place == 0 else "", detail))
-        for row in view.sources
-        for place, detail in enumerate(row.details)
-    )
-    rows = tuple(Row(cells=(row.label, row.origin, *row.effects, row.without)) for row in view.rows)
-    table = Table(columns=("statement", "from", *view.columns, "all sources"), rows=rows)
-    return Card(
-        title=view.headline,
-        lines=(answer, *filter(None, [view.words])),
-        facts=" · ".join(view.facts),
-        tables=(Table(columns=("source", "effect"), rows=sources), table) if sources else (table,),
-        cautions=cautions_of(answer_map),
-    )
 
 
 def _of_heads(heads: HeadScores) -> Card:

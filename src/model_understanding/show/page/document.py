@@ -1,4 +1,4 @@
-"""The HTML document of a report, a comparison, a ledger, or the summary of a data set."""
+"""The HTML document of a report, a comparison, a ledger, an answer map, or the summary of a data set."""
 
 import base64
 import hashlib
@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from model_understanding.comparison import Comparison
 from model_understanding.results import (
+    AnswerMap,
     DatasetComparison,
     DatasetSummary,
     Ledger,
@@ -18,12 +19,14 @@ from model_understanding.results import (
     ModelDiffSummary,
     Report,
 )
+from model_understanding.show.page.answer_map_content import answer_map_content
 from model_understanding.show.page.comparison_content import comparison_content
 from model_understanding.show.page.css import ROOT, palette_css
 from model_understanding.show.page.dataset_content import compared_datasets_content, dataset_content
 from model_understanding.show.page.ledger_content import ledger_content
 from model_understanding.show.page.model_diff_content import model_diff_content, model_diff_summary_content
 from model_understanding.show.page.report_content import report_content
+from model_understanding.show.payload.answer_map import answer_map_json
 from model_understanding.show.payload.comparison import comparison_json
 from model_understanding.show.payload.dataset_summary import compared_datasets_json, dataset_json
 from model_understanding.show.payload.ledger import ledger_json
@@ -57,7 +60,11 @@ def policy(script: str = "") -> str:
 
 @lru_cache
 def page_script(name: str = "report") -> str:
-    """Return a script of the pages: that of reports, of ``dataset``, or of ``ledger`` and diffs of models."""
+    """Return a script of the pages.
+
+    Args:
+        name: ``report``, ``dataset``, ``ledger`` (also of diffs of models), or ``sources`` of an answer.
+    """
     return static_text(f"{name}.js").strip()
 
 
@@ -131,15 +138,15 @@ def exact_size(size: int) -> str:
     return f"{size / 1e3:.0f} kB ({exact})" if size < 1_000_000 else f"{size / 1e6:.2f} MB ({exact})"
 
 
-Shown = Report | Comparison | Ledger | ModelDiff | DatasetSummary | DatasetComparison
+Shown = Report | Comparison | Ledger | ModelDiff | AnswerMap | DatasetSummary | DatasetComparison
 
 
 def html_page(result: Shown | ModelDiffSummary) -> str:
     """Return a result as a self-contained HTML document; the document is reproducible.
 
     Args:
-        result: A report, a comparison, a ledger, the diff of two models on one text or many, or the summary
-            or comparison of data sets.
+        result: A report, a comparison, a ledger, the diff of two models on one text or many, an answer map,
+            or the summary or comparison of data sets.
 
     Returns:
         A document whose content security policy allows only its own script and style sheet, and no network
@@ -203,6 +210,9 @@ def _values(result: Shown, attention_bytes: int | None = None) -> dict[str, Any]
         case ModelDiff():
             template, payload, content = "model_diff", model_diff_json(result), model_diff_content(result)
             script = "ledger"
+        case AnswerMap():
+            template, payload = "answer_map", answer_map_json(result)
+            content, script = answer_map_content(result), "sources"
         case DatasetSummary():
             template, payload, content = "dataset", dataset_json(result), dataset_content(result)
             script = "dataset"

@@ -21,6 +21,10 @@ RULE = (
     "has such an effect; in between, or if only all sources together have an effect, it is unclear. What "
     "rests on nothing in the sources may still be true: a model also says what it knows by itself."
 )
+HIDDEN = (
+    "When a document is hidden, the question and the answer cannot attend to it. Later documents can "
+    "still read it and pass on what it says."
+)
 _PARTS: dict[Origin, tuple[str, str]] = {
     "answer": ("repeats an earlier statement", "repeat earlier statements"),
     "question": ("only has words of the question", "only have words of the question"),
@@ -118,20 +122,25 @@ def answer_map_view(answer_map: AnswerMap, most_columns: int = MOST_COLUMNS) -> 
         answer_map: The answer map.
         most_columns: The number of sources that the table has room for.
     """
-    columns = _columns(answer_map, most_columns)
+    columns = table_columns(answer_map, most_columns)
     return AnswerMapView(
         headline=headline(answer_map),
         answer=tuple(_parts(answer_map)),
         sources=tuple(_source_rows(answer_map)),
         columns=tuple(map(_number, columns)),
         rows=tuple(_rows(answer_map, columns)),
-        words=_words(answer_map),
+        words=unfounded_words(answer_map),
         facts=tuple(_facts(answer_map, columns)),
     )
 
 
 def headline(answer_map: AnswerMap) -> str:
     """Return which statements come from which sources, and how many rest on nothing in them."""
+    return "".join(text for text, _ in headline_parts(answer_map))
+
+
+def headline_parts(answer_map: AnswerMap) -> tuple[tuple[str, int], ...]:
+    """Return the parts of the headline, each with the index of the source that it names, else −1."""
     statements = answer_map.statements
     counts: dict[Origin, int] = {
         origin: sum(each.origin == origin for each in statements) for origin in _PARTS
@@ -143,17 +152,18 @@ def headline(answer_map: AnswerMap) -> str:
         for origin, count in counts.items()
         if count
     ]
+    all_of_them = "Both" if total == 2 else f"All {total}"
     if total == 1:
-        words = f"comes from {named}" if own else _PARTS[statements[0].origin][0]
-        return f"The statement {words}."
+        words = (("comes from ", -1), *named) if own else ((_PARTS[statements[0].origin][0], -1),)
+        return ("The statement ", -1), *words, (".", -1)
     if own == total:
-        return f"{'Both' if total == 2 else f'All {total}'} statements come from {named}."
+        return (f"{all_of_them} statements come from ", -1), *named, (".", -1)
     if own:
         verb = "comes" if own == 1 else "come"
-        return f"{own} of {total} statements {verb} from {named}; {_joined(rest)}."
+        return (f"{own} of {total} statements {verb} from ", -1), *named, (f"; {joined(rest)}.", -1)
     if len(rest) == 1:
-        return f"{'Both' if total == 2 else f'All {total}'} statements {_PARTS[statements[0].origin][1]}."
-    return f"None of the {total} statements comes from the sources: {_joined(rest)}."
+        return ((f"{all_of_them} statements {_PARTS[statements[0].origin][1]}.", -1),)
+    return ((f"None of the {total} statements comes from the sources: {joined(rest)}.", -1),)
 
 
 def prompt_outline(answer_map: AnswerMap) -> str:
@@ -186,15 +196,20 @@ def main_sources(statement: Statement) -> list[int]:
     return list(dict.fromkeys([*of_values, *replacing]))
 
 
-def _listed_names(answer_map: AnswerMap, statements: Sequence[Statement]) -> str:
+def _listed_names(answer_map: AnswerMap, statements: Sequence[Statement]) -> tuple[tuple[str, int], ...]:
     sources = dict.fromkeys(source for each in statements for source in main_sources(each))
-    names = [printable(answer_map.sources[source].name, _NAME) for source in sources]
+    names = [(printable(answer_map.sources[source].name, _NAME), source) for source in sources]
     if len(names) > _MOST_NAMED + 1:
-        names = [*names[:_MOST_NAMED], f"{len(names) - _MOST_NAMED} others"]
-    return _joined(names)
+        names = [*names[:_MOST_NAMED], (f"{len(names) - _MOST_NAMED} others", -1)]
+    count = len(names)
+    between = [", "] * max(count - 2, 0) + [" and "] * (count > 1) + [""]
+    return tuple(
+        part for name, words in zip(names, between, strict=False) for part in (name, (words, -1)) if part[0]
+    )
 
 
-def _joined(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str]) -> str:
+    """Return parts as a list in words."""
     *first, last = parts or ("",)
     return f"{', '.join(first)} and {last}" if first else last
 
@@ -240,7 +255,7 @@ def _parts(answer_map: AnswerMap) -> Iterator[AnswerPart]:
     for statement in answer_map.statements:
         start, stop = _span(tokens.offsets, statement.first, statement.last)
         if start > end:
-            yield AnswerPart(text=_shown(text[end:start]))
+            yield AnswerPart(text=shown_lines(text[end:start]))
             end = start
         for value in statement.values:
             first, last = _span(tokens.offsets, value.first, value.last)
@@ -249,37 +264,43 @@ def _parts(answer_map: AnswerMap) -> Iterator[AnswerPart]:
             last -= len(inner) - len(inner.rstrip(_AFTER_MARK))
             if first < end or last <= first:
                 continue
-            yield AnswerPart(text=_shown(text[end:first]))
-            yield AnswerPart(text=_shown(text[first:last]), origin=value.origin)
+            yield AnswerPart(text=shown_lines(text[end:first]))
+            yield AnswerPart(text=shown_lines(text[first:last]), origin=value.origin)
             end = last
         rest = text[end:stop]
         kept = rest.rstrip(_AFTER_MARK)
-        yield AnswerPart(text=_shown(kept), mark=_mark(statement))
+        yield AnswerPart(text=shown_lines(kept), mark=_mark(statement))
         end += len(kept)
     if text[end:]:
-        yield AnswerPart(text=_shown(text[end:]))
+        yield AnswerPart(text=shown_lines(text[end:]))
 
 
 def _span(offsets: np.ndarray, first: int, last: int) -> tuple[int, int]:
     return int(offsets[first, 0]), int(offsets[first:last, 1].max())
 
 
-def _shown(text: str) -> str:
+def shown_lines(text: str) -> str:
+    """Return a text with control characters made visible; line breaks are kept."""
     return "\n".join(printable(line) if line.strip() else line for line in text.split("\n"))
 
 
 def _mark(statement: Statement) -> str:
     if statement.origin == "sources":
         return "".join(map(_number, main_sources(statement)))
+    return f"[{mark_words(statement)}]"
+
+
+def mark_words(statement: Statement) -> str:
+    """Return what stands after a statement in place of numbers of sources, without brackets."""
     if statement.origin == "answer" and statement.earlier is not None:
-        return f"[as statement {statement.earlier + 1}]"
-    return f"[{_MARKS.get(statement.origin, statement.origin)}]"
+        return f"as statement {statement.earlier + 1}"
+    return _MARKS.get(statement.origin, statement.origin)
 
 
 # The table.
 
 
-def _columns(answer_map: AnswerMap, most: int) -> list[int]:
+def table_columns(answer_map: AnswerMap, most: int) -> list[int]:
     """Return the sources in the table, in the order of the prompt: those attributed to, and the strongest."""
     attributed = {part.source for each in answer_map.statements for part in each.sources}
     largest = answer_map.statement_effects().max(axis=0, initial=-np.inf)
@@ -306,7 +327,7 @@ def _origin_name(statement: Statement) -> str:
     return statement.origin
 
 
-def _words(answer_map: AnswerMap) -> str:
+def unfounded_words(answer_map: AnswerMap) -> str:
     """Return the words that rest on nothing, of statements that come from sources by other words."""
     listed = [
         f"“{printable(value.text, _NAME)}” (statement {place})"
@@ -326,10 +347,7 @@ def _facts(answer_map: AnswerMap, columns: Sequence[int]) -> Iterator[str]:
         count = len(answer_map.sources)
         yield f"The table has {len(columns)} of {count} sources, those with the largest effects."
     if answer_map.removal == "hidden":
-        yield (
-            "When a document is hidden, the question and the answer cannot attend to it. Later documents can "
-            "still read it and pass on what it says."
-        )
+        yield HIDDEN
     count = len(answer_map.sources)
     shown = range(count) if count <= _MOST_LISTED else columns
     names = [f"{_number(source)} {printable(answer_map.sources[source].name, _NAME)}" for source in shown]

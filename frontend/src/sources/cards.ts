@@ -1,0 +1,204 @@
+/** The sources as cards, their sentences in the color of their effect; long ones are folded to what matters. */
+
+import type { AnswerMapSource } from "../data/payload.generated";
+import { type Child, h, on, replace } from "../ui/dom";
+import { counted } from "../ui/format";
+import { bdi, button, note, numberAt } from "../ui/parts";
+import { LIT, litBy, type PageContext, select, sentenceEffect } from "./state";
+import { effectBar } from "./why";
+import { likelihood, nats, paint } from "./words";
+
+const FEW = 4; // sources up to which all of them are cards
+
+export interface Cards {
+  readonly element: HTMLElement;
+  /** Unfold a source and return the element of one of its sentences. */
+  readonly sentence: (source: number, place: number) => HTMLElement | null;
+}
+
+export function cardsView(context: PageContext): Cards {
+  const { payload, store, theme, tooltip } = context;
+  const cards = payload.sources.map((_, index) => cardOf(context, index));
+  const isUsed = (source: AnswerMapSource) => source.statements.length > 0;
+  const isFew = payload.sources.length <= FEW;
+  const first = cards.filter((_, index) => isFew || isUsed(payload.sources[index]));
+  const others = cards.filter((card) => !first.includes(card));
+  const none = !payload.sources.some(isUsed);
+  const element = h(
+    "section",
+    { class: "sources-part", "aria-labelledby": "sources-title", "data-view": "sources" },
+    h("h2", { id: "sources-title" }, "Sources"),
+    none && note("No statement comes from a source."),
+    ...first.map((card) => card.element),
+    others.length > 0 &&
+      h(
+        "details",
+        { class: "other-sources", open: none },
+        h(
+          "summary",
+          {},
+          `${counted(others.length, "other source")}, which change${others.length > 1 ? "" : "s"} no statement`,
+        ),
+        ...others.map((card) => card.element),
+      ),
+  );
+  const draw = () => {
+    const lit = litBy(payload, store.state);
+    for (const [index, card] of cards.entries()) card.light(lit.statement, lit.sources.has(index));
+  };
+  on(element, {
+    pointermove: (event) => {
+      if (event.pointerType === "touch") return;
+      const row = numberAt(event, "row");
+      const source = numberAt(event, "card");
+      store.set({ overSource: source, overRow: row });
+      if (row < 0) return tooltip.hide();
+      const { statement } = store.state;
+      const { words, effect } = strongest(context, row, statement);
+      return tooltip.show(event, `effect ${nats(effect)}`, [], `${words} ${likelihood(effect)}`);
+    },
+    pointerleave: () => {
+      store.set({ overSource: -1, overRow: -1 });
+      tooltip.hide();
+    },
+    focusin: (event) => {
+      const header = (event.target as Element).closest(".source-head");
+      if (header?.matches(":focus-visible")) store.set({ overSource: numberAt(event, "card") });
+    },
+    focusout: () => store.set({ overSource: -1 }),
+  });
+  store.watch([...LIT], draw);
+  theme.watch(draw);
+  return { element, sentence: (source, place) => cards[source].sentence(place) };
+}
+
+function strongest({ payload }: PageContext, row: number, statement: number) {
+  const index =
+    statement >= 0
+      ? statement
+      : payload.statements.reduce(
+          (best, each, at) => (each.sentences[row] > payload.statements[best].sentences[row] ? at : best),
+          0,
+        );
+  return {
+    words: `Statement ${index + 1} is`,
+    effect: payload.statements.length ? payload.statements[index].sentences[row] : 0,
+  };
+}
+
+function cardOf(context: PageContext, index: number) {
+  const { payload, store, theme } = context;
+  const source = payload.sources[index];
+  let whole = false;
+  let drawn: { element: HTMLElement; place: number }[] = [];
+  const text = h("div", { class: "text source-text", dir: source.direction });
+  const value = h("span", { class: "card-effect" });
+  const title = source.sentences.findIndex((each) => each.isTitle);
+  const name = h("span", { class: "source-name" }, bdi(source.name));
+  const head = h(
+    "button",
+    {
+      type: "button",
+      class: "source-head",
+      "aria-pressed": "false",
+      on: { click: () => select(store, -1, index) },
+    },
+    h("span", { class: "number" }, `[${index + 1}]`),
+    name,
+    value,
+  );
+  const element = h("article", { class: "source-card", "data-card": index }, head, text);
+
+  const build = () => {
+    drawn = [];
+    const parts: Child[] = [];
+    let folded: number[] = [];
+    const fold = () => {
+      if (!folded.length) return;
+      const count = folded.length;
+      parts.push(
+        h(
+          "span",
+          { class: "fold" },
+          button(
+            `… ${counted(count, "sentence")} …`,
+            () => unfold(),
+            `Show ${counted(count, "more sentence")}`,
+          ),
+        ),
+      );
+      folded = [];
+    };
+    source.sentences.forEach((sentence, place) => {
+      if (place === title) return;
+      if (!whole && !sentence.isKept) {
+        folded.push(place);
+        return;
+      }
+      fold();
+      const [, before, words, after] = /^(\s*)([\s\S]*?)(\s*)$/.exec(sentence.text)!;
+      const row = sentence.row < 0 ? undefined : sentence.row;
+      const span = h("span", { class: "token sentence", "data-row": row }, words);
+      drawn.push({ element: span, place });
+      parts.push(before, span, after);
+    });
+    fold();
+    replace(text, ...parts);
+    paintSentences();
+  };
+  const unfold = () => {
+    whole = true;
+    build();
+  };
+  let statement = -1;
+  const paintSentences = () => {
+    for (const { element: span, place } of drawn) {
+      const effect = sentenceEffect(payload, source.sentences[place].row, statement);
+      paint(span, theme.colors, effect, payload);
+    }
+    if (title >= 0) {
+      const effect = sentenceEffect(payload, source.sentences[title].row, statement);
+      paint(name, theme.colors, effect, payload);
+    }
+  };
+  const light = (of: number, isLit: boolean) => {
+    statement = of;
+    element.classList.toggle("lit", isLit);
+    const isSelected = store.state.source === index;
+    head.setAttribute("aria-pressed", String(isSelected));
+    if (of >= 0) {
+      const effect = payload.statements[of].effects[index];
+      replace(value, effectBar(context, effect), h("strong", {}, nats(effect)));
+    } else {
+      const numbers = source.statements.map((each) => each + 1);
+      const words = numbers.length
+        ? `statement${numbers.length > 1 ? "s" : ""} ${listed(numbers)}`
+        : "changes no statement";
+      replace(value, h("span", { class: "note" }, words));
+    }
+    paintSentences();
+  };
+  build();
+  return {
+    element,
+    light,
+    sentence: (place: number): HTMLElement | null => {
+      if (place === title) return name;
+      if (!drawn.some((each) => each.place === place)) unfold();
+      return drawn.find((each) => each.place === place)?.element ?? null;
+    },
+  };
+}
+
+/** Numbers as ranges: `1–3, 5`. */
+export function listed(numbers: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const number of numbers) {
+    const last = runs.at(-1);
+    if (last && last[1] === number - 1) last[1] = number;
+    else runs.push([number, number]);
+  }
+  return runs
+    .map(([from, to]) => (from === to ? `${from}` : to === from + 1 ? `${from}, ${to}` : `${from}–${to}`))
+    .join(", ");
+}
