@@ -143,7 +143,7 @@ def test_without_scripts_the_page_says_the_same():
     assert headline(shown) in words
     for place, statement in enumerate(view.statements, start=1):
         assert f"{place}. {statement.text}" in words
-        assert statement.verdict in words
+        assert "".join(text for text, _ in statement.verdict) in words
     for row in view.statement_effects:
         assert " ".join(nats(float(value)) for value in row) in words
     assert "Both are in Germany. [no source]" in words
@@ -151,7 +151,8 @@ def test_without_scripts_the_page_says_the_same():
 
 
 def test_verdicts_of_each_origin():
-    verdicts = [each.verdict for each in SourcedAnswer(ANSWER_MAPS["all origins"]()).statements]
+    statements = SourcedAnswer(ANSWER_MAPS["all origins"]()).statements
+    verdicts = ["".join(text for text, _ in each.verdict) for each in statements]
     assert verdicts[0] == "Comes from [1] museum.txt."
     assert verdicts[2] == "Rests on nothing in the sources: none has a clear effect on “Germany”."
     assert verdicts[3].startswith("Repeats an earlier statement, statement 3")

@@ -6,6 +6,7 @@ from functools import cache, partial
 
 import pytest
 from browsing import ALL, eventually, keep_picture
+from sample_answer_maps import ANSWER_MAPS
 from sample_answers import ANSWERS
 from sample_comparisons import found
 from sample_ledgers import LEDGERS
@@ -54,6 +55,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "ledger": lambda: html_page(LEDGERS["classifier"]()),
     "long ledger": lambda: html_page(LEDGERS["long"]()),
     "ledger without scripts": lambda: without_scripts(html_page(LEDGERS["classifier"]())),
+    "answer map": lambda: html_page(ANSWER_MAPS["all origins"]()),
+    "large answer map": lambda: html_page(ANSWER_MAPS["large"]()),
+    "answer map without scripts": lambda: without_scripts(html_page(ANSWER_MAPS["all origins"]())),
     "tagger without scripts": lambda: without_scripts(html_page(ANSWERS["tagger"]())),
     "similarity without scripts": lambda: without_scripts(html_page(ANSWERS["similarity"]())),
 }
@@ -76,7 +80,7 @@ def test_axe_finds_nothing_in_either_theme(visit, html_of, kind):
 
 @pytest.mark.parametrize(
     "kind",
-    ["classifier", "language model", "comparison", "ledger", *ANSWERS, *DATA_SETS],
+    ["classifier", "language model", "comparison", "ledger", "answer map", *ANSWERS, *DATA_SETS],
 )
 def test_nothing_is_wider_than_a_screen_of_320_pixels(visit, html_of, kind):
     opened = visit(html_of(kind))

@@ -736,7 +736,7 @@ export interface AnswerMapStatement {
   readonly mark: string;
   /** The sources that it comes from. */
   readonly sources: readonly (number)[];
-  readonly verdict: string;
+  readonly verdict: readonly (AnswerMapName)[];
   /** The effect of each of the S sources. */
   readonly effects: readonly (number)[];
   /** The effect of each sentence that was removed by itself. */

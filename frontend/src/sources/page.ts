@@ -20,6 +20,7 @@ import { matrixView } from "./matrix";
 import css from "./sources.css";
 import { followAddress, type PageContext, stateOf } from "./state";
 import { whyView } from "./why";
+import { named } from "./words";
 
 const KEYS: readonly (readonly [string, string])[] = [
   ["n p", "next or previous statement"],
@@ -31,6 +32,8 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["Esc", "clear the selection, close menus"],
   ["?", "show this help"],
 ];
+/** A key that selects counts more than what the pointer or the keyboard is on. */
+const NOWHERE = { overStatement: -1, overSource: -1, overRow: -1 } as const;
 const THEMES = ["auto", "light", "dark"] as const;
 
 export function mountAnswerMap(element: HTMLElement, payload: AnswerMapPayload, options: MountOptions): void {
@@ -80,7 +83,7 @@ export function mountAnswerMap(element: HTMLElement, payload: AnswerMapPayload, 
       by,
     );
     if (next < 0) return message.say(none);
-    store.set({ statement: next, source: -1 });
+    store.set({ ...NOWHERE, statement: next, source: -1 });
     answer.querySelector(`[data-statement="${next}"]`)?.scrollIntoView({ block: "nearest" });
   };
   const source = (by: number) => {
@@ -91,7 +94,7 @@ export function mountAnswerMap(element: HTMLElement, payload: AnswerMapPayload, 
       by,
     );
     if (next < 0) return message.say("No source changes a statement.");
-    store.set({ statement: -1, source: next });
+    store.set({ ...NOWHERE, statement: -1, source: next });
     goToSource(answer, next);
   };
   const every = payload.statements.map((_, index) => index);
@@ -110,7 +113,7 @@ export function mountAnswerMap(element: HTMLElement, payload: AnswerMapPayload, 
         "?": help.toggle,
       },
       areOn: () => store.state.shortcuts,
-      escape: () => store.set({ statement: -1, source: -1 }),
+      escape: () => store.set({ ...NOWHERE, statement: -1, source: -1 }),
     },
     signal,
   );
@@ -124,14 +127,11 @@ function headerView(
   find: (text: string, by: number) => number,
 ): HTMLElement {
   const { payload, store, theme } = context;
-  const named = payload.headline.map(({ text, source }) =>
-    source < 0 ? text : h("em", { class: "named" }, bdi(text)),
-  );
   return h(
     "header",
     { class: "top-part" },
     toolbar({ store, theme, origin: payload.origin, find }, { help, save: null }),
-    h("h1", {}, ...named),
+    h("h1", {}, ...named(payload.headline, "named")),
     h("p", { class: "note" }, payload.note),
     payload.question &&
       h("p", { class: "question" }, h("span", { class: "control-name" }, "Question "), bdi(payload.question)),

@@ -5,7 +5,7 @@ import { type Child, h, replace } from "../ui/dom";
 import { bar, bdi, button, note, track } from "../ui/parts";
 import { goToSource } from "./answer";
 import { type PageContext, select } from "./state";
-import { likelihood, nats, strengthOf } from "./words";
+import { likelihood, named, nats, strengthOf } from "./words";
 
 export function whyView(context: PageContext): HTMLElement {
   const { payload, store, theme } = context;
@@ -59,11 +59,11 @@ function statementParts(context: PageContext, index: number, chosen: number): Ch
     close(context),
     h("h3", {}, `Statement ${index + 1}`),
     h("p", { class: "quoted" }, bdi(text)),
-    h("p", { class: `verdict is-${origin}`, role: "status", "data-role": "verdict" }, bdi(verdict)),
+    h("p", { class: `verdict is-${origin}`, role: "status", "data-role": "verdict" }, ...named(verdict)),
     h(
       "ol",
       { class: "effects" },
-      ...[...attributed, ...other].map((each) => effectLine(context, index, each)),
+      ...[...attributed, ...other].map((each) => effectLine(context, index, each, !other.includes(each))),
     ),
     values.length > 0 &&
       h(
@@ -87,7 +87,12 @@ function statementParts(context: PageContext, index: number, chosen: number): Ch
   ];
 }
 
-function effectLine(context: PageContext, statement: number, each: AnswerMapEffect): HTMLElement {
+function effectLine(
+  context: PageContext,
+  statement: number,
+  each: AnswerMapEffect,
+  isAttributed: boolean,
+): HTMLElement {
   const { payload, store } = context;
   const { source, effect, words, quote, more, isMain } = each;
   const go = (event: Event) => {
@@ -104,7 +109,11 @@ function effectLine(context: PageContext, statement: number, each: AnswerMapEffe
       effectBar(context, effect),
       h("strong", { class: "effect-value" }, nats(effect)),
     ),
-    h("p", { class: "note" }, `${isMain ? "" : "also changes it: "}${words}${more ? ` · ${more}` : ""}`),
+    h(
+      "p",
+      { class: "note" },
+      `${isMain || !isAttributed ? "" : "also changes it: "}${words}${more ? ` · ${more}` : ""}`,
+    ),
     quote && h("blockquote", { dir: payload.sources[source].direction }, quote),
   );
 }

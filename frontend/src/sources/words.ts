@@ -1,7 +1,8 @@
 /** Effects in words and as colors, as `sourced_answer.py` writes them. */
 
-import type { AnswerMapPayload } from "../data/payload.generated";
+import type { AnswerMapName, AnswerMapPayload } from "../data/payload.generated";
 import type { Colors } from "../ui/colors";
+import { h } from "../ui/dom";
 import { formatCount, formatNumber } from "../ui/format";
 import { paintPiece } from "../views/saliency/text";
 
@@ -25,6 +26,11 @@ export function paint(
   { scale, reach }: AnswerMapPayload,
 ): void {
   paintPiece(element, colors, reach * strengthOf(effect, scale), true, false, reach * LEAST);
+}
+
+/** A sentence in which names of sources keep their own reading direction. */
+export function named(parts: readonly AnswerMapName[], style?: string): (string | HTMLElement)[] {
+  return parts.map(({ text, source }) => (source < 0 ? text : h("bdi", { class: style }, text)));
 }
 
 /** What an effect means for the likelihood of the words without the source. */

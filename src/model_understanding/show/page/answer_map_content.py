@@ -6,7 +6,7 @@ from model_understanding.results import AnswerMap
 from model_understanding.results.answer_map import Origin
 from model_understanding.show.page.blocks import Paragraph, Word, word_style
 from model_understanding.show.shared.words import cautions_of, printable, provenance_rows
-from model_understanding.show.views.answer_map import NOTE, headline, unfounded_words
+from model_understanding.show.views.answer_map import NOTE, headline, headline_parts, unfounded_words
 from model_understanding.show.views.sourced_answer import (
     NUMBERS,
     ShownSource,
@@ -38,6 +38,7 @@ def answer_map_content(answer_map: AnswerMap) -> dict[str, Any]:
     return {
         "title": headline(answer_map),
         "origin": origin_of(answer_map),
+        "headline": headline_parts(answer_map),
         "note": NOTE,
         "cautions": cautions_of(answer_map),
         "question": printable(answer_map.question),
@@ -118,7 +119,9 @@ def _text(source: ShownSource) -> Paragraph:
         strength = strength_of(sentence.effect)
         style = word_style(strength, signed=True) if strength >= 0.1 else ""
         tip = f"largest effect {nats(sentence.effect)}" if sentence.row >= 0 else ""
-        words.append(Word(text=sentence.text, style=style, tip=tip))
+        text = sentence.text.strip()
+        lead, _, trail = sentence.text.partition(text)
+        words += [Word(text=lead), Word(text=text, style=style, tip=tip), Word(text=trail)]
     if omitted:
         words.append(_omitted(omitted))
     return Paragraph(words=tuple(words), direction=source.direction)

@@ -1,5 +1,6 @@
 """The data of the page of an answer map: ``AnswerMapPayload`` of ``static/payload.schema.json``."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def answer_map_payload(answer_map: AnswerMap) -> dict[str, Any]:
         "schema": SCHEMA,
         "title": headline(answer_map),
         "origin": origin_of(answer_map),
-        "headline": [{"text": text, "source": source} for text, source in headline_parts(answer_map)],
+        "headline": _names(headline_parts(answer_map)),
         "question": "\n".join(map(printable, answer_map.question.strip().split("\n"))),
         "note": NOTE,
         "unfounded": unfounded_words(answer_map),
@@ -96,7 +97,7 @@ def _statement(shown: ShownStatement, effects: list[float], sentences: list[floa
         "origin": shown.origin,
         "mark": shown.mark,
         "sources": list(shown.sources),
-        "verdict": shown.verdict,
+        "verdict": _names(shown.verdict),
         "effects": effects,
         "sentences": sentences,
         "attributed": [
@@ -114,6 +115,10 @@ def _statement(shown: ShownStatement, effects: list[float], sentences: list[floa
         "values": [{"text": text, "origin": origin, "words": words} for text, origin, words in shown.values],
         "more": [{"name": name, "value": value} for name, value in shown.more],
     }
+
+
+def _names(parts: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
+    return [{"text": text, "source": source} for text, source in parts if text]
 
 
 def _source(shown: ShownSource) -> dict[str, Any]:

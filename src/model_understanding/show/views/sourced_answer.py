@@ -135,7 +135,7 @@ class ShownStatement:
         origin: Where it comes from.
         mark: What stands after it in place of numbers of sources; empty for none.
         sources: Indices of the sources that it comes from.
-        verdict: Where it comes from, in a sentence.
+        verdict: Where it comes from, in a sentence; each part with the source that it names, else −1.
         effects: The sources that change it, the strongest first.
         values: The words that it is judged on, each with its effect.
         more: What else was measured, as names and values.
@@ -145,7 +145,7 @@ class ShownStatement:
     origin: Origin
     mark: str
     sources: tuple[int, ...]
-    verdict: str
+    verdict: tuple[tuple[str, int], ...]
     effects: tuple[ShownEffect, ...]
     values: tuple[tuple[str, Origin, str], ...]
     more: tuple[tuple[str, str], ...]
@@ -353,7 +353,7 @@ class SourcedAnswer:
             origin=statement.origin,
             mark="" if statement.origin == "sources" else mark_words(statement),
             sources=tuple(main) if statement.origin == "sources" else (),
-            verdict=self._verdict(statement),
+            verdict=tuple(self._verdict(statement)),
             effects=tuple(self._effect(part, part.source in main) for part in own),
             values=tuple(
                 (printable(value.text.strip(), _VALUE), value.origin, _value_words(value))
@@ -366,23 +366,27 @@ class SourcedAnswer:
         """Return a source with its number, as in ``[2] river.txt``."""
         return f"[{source + 1}] {printable(self.answer_map.sources[source].name, _NAME)}"
 
-    def _verdict(self, statement: Statement) -> str:
+    def _verdict(self, statement: Statement) -> Iterator[tuple[str, int]]:
         values = joined([f"“{printable(value.text.strip(), _VALUE)}”" for value in statement.values][:3])
         match statement.origin:
             case "sources":
-                names = joined([self.name(source) for source in main_sources(statement)])
-                same = "; each of them explains it alone" if statement.is_redundant else ""
-                return f"Comes from {names}{same}."
+                yield "Comes from ", -1
+                sources = main_sources(statement)
+                for place, source in enumerate(sources):
+                    yield self.name(source), source
+                    left = len(sources) - place - 1
+                    yield (", " if left > 1 else " and " if left else ""), -1
+                yield ("; each of them explains it alone." if statement.is_redundant else "."), -1
             case "answer":
                 number = "" if statement.earlier is None else f", statement {statement.earlier + 1}"
-                return f"Repeats an earlier statement{number}: no source has such an effect."
+                yield f"Repeats an earlier statement{number}: no source has such an effect.", -1
             case "question":
-                return "Only has words of the question, so there is nothing to judge."
+                yield "Only has words of the question, so there is nothing to judge.", -1
             case "unclear":
-                return "Unclear: the sources have some effect, but no single one has a clear effect."
+                yield "Unclear: the sources have some effect, but no single one has a clear effect.", -1
             case _:
                 of = f" on {values}" if values else ""
-                return f"Rests on nothing in the sources: none has a clear effect{of}."
+                yield f"Rests on nothing in the sources: none has a clear effect{of}.", -1
 
     def _effect(self, part: SourceEffect, is_main: bool) -> ShownEffect:
         source = self.answer_map.sources[part.source]
