@@ -8,6 +8,7 @@ what its piece stands for.
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
@@ -427,7 +428,8 @@ def read_only(
     Raises:
         ValueError: The shape does not match, or a value is out of range.
     """
-    with np.errstate(over="ignore"):  # values that overflow become infinite, and are rejected as such
+    # Values that overflow become infinite, and are rejected as such.
+    with np.errstate(over="ignore") if issubclass(dtype, np.floating) else nullcontext():
         array = np.array(values, dtype=dtype)
     if array.size == 0 and array.ndim != len(shape):
         array = array.reshape([0 if length is None else length for length in shape])
@@ -490,7 +492,9 @@ def _word_indices(
             current_segment, reached = segment, -1
             words[position] = next_word
             continue
-        start, end = _core(texts[segment], span)
+        start, end = span
+        if texts[segment][start].isspace() or texts[segment][end - 1].isspace():
+            start, end = _core(texts[segment], span)
         first = bisect_right(starts[segment], start)
         last = bisect_right(starts[segment], max(end - 1, start))
         if segment != current_segment or first > reached:

@@ -22,6 +22,7 @@ from model_understanding.dataset.local import Progress
 from model_understanding.dataset.parts import OutputFolder
 from model_understanding.dataset.rows import DataRow
 from model_understanding.dataset.table import FIELDS
+from model_understanding.visualizers.answering import _batches_by_length
 
 TEXTS = ["a good film", "no", "the plot was bad and long", "a fine story", "good", "not a film at all"]
 
@@ -389,6 +390,18 @@ def test_attention_weights_bound_a_batch(classifier, monkeypatch):
     monkeypatch.setattr("model_understanding.model.memory.WEIGHTS_AT_ONCE", 3 * 4 * 16**2 * 5)
     assert memory.most_rows(16, 512) == 5
     assert memory.most_rows(1024, 512) == 1
+
+
+def test_texts_of_one_length_are_in_batches_of_one_size(classifier):
+    memory = classifier.runner.model.memory
+    texts = ["good film", *["A good film."] * 21, "fine"]
+    encodings = {2 * place: classifier._encode(text) for place, text in enumerate(texts)}
+    tokens = {index: encoding.ids.shape[1] for index, encoding in encodings.items()}
+    longest = max(tokens.values())
+    batches = _batches_by_length(encodings, 10 * longest, memory)
+    assert sorted(index for batch in batches for index in batch) == list(encodings)
+    assert all(len({tokens[index] for index in batch}) == 1 for batch in batches)
+    assert [len(batch) for batch in batches if tokens[batch[0]] == longest] == [7, 7, 7]  # not 10, 10, 1
 
 
 def fails_to_write(part, monkeypatch):

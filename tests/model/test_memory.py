@@ -145,3 +145,27 @@ def test_freed_memory_is_returned_only_where_a_process_has_grown(monkeypatch):
         steady.check()
         counts.append(len(returned))
     assert counts == [0, 0, 1, 1, 1, 2, 2]  # the checks after a return say what is usual
+
+
+def test_a_run_shares_passes_among_more_positions_where_their_graph_is_small(monkeypatch):
+    model = fresh("bert")
+    assert Memory(model, GPU).positions_of_a_run() == most_positions(GPU)
+    found = Memory(model, CPU)
+    assert found.positions_of_a_run() == 1024
+    position_bytes = found.row_bytes(1, True, 0)  # estimated from the weights
+    monkeypatch.setattr(memory, "GRAPH_OF_A_RUN", 700 * position_bytes)
+    assert found.positions_of_a_run() == pytest.approx(700, abs=1)
+    found._measured = (1, 100 * position_bytes)  # what other texts took does not matter
+    assert found.positions_of_a_run() == pytest.approx(700, abs=1)
+    monkeypatch.setattr(memory, "GRAPH_OF_A_RUN", position_bytes)
+    assert found.positions_of_a_run() == most_positions(CPU)
+
+
+def test_a_larger_batch_holds_for_the_body_and_gives_way_to_memory(monkeypatch):
+    found = Memory(fresh("bert"), CPU)
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 1 << 40)
+    with found.batches_of(1024):
+        assert found.positions_at_once(16, gradients=True) == 1024
+        found.halve_limit(800, gradients=True)
+        assert found.positions_at_once(16, gradients=True) == 400
+    assert found.positions_at_once(16, gradients=False) == most_positions(CPU)

@@ -16,7 +16,7 @@ from model_understanding.dataset.rows import Columns, DataRow
 from model_understanding.dataset.table import FIELDS, result_of
 from model_understanding.dataset.waiting import WaitingResults
 from model_understanding.errors import InputError
-from model_understanding.model.memory import SteadyMemory, free_bytes, most_positions
+from model_understanding.model.memory import SteadyMemory, free_bytes
 from model_understanding.model.settings import largest
 from model_understanding.results import Failure, Report
 from model_understanding.targets.classification import labels_of
@@ -340,7 +340,7 @@ def _of_classifier(
     for target, members in groups.items():
         texts = [rows[index].text_or_pair() for index in members]
         if target is None:
-            positions = most_positions(explainer.runner.model.device)
+            positions = explainer.runner.model.memory.positions_of_a_run()
             reports = explainer._answers_and_scores(
                 texts, method=settings.method, quantity=quantity, positions=positions
             )

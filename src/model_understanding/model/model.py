@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cached_property, partial, wraps
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,7 +17,7 @@ from model_understanding.loading.wrappers import config_of, dtype_of, input_embe
 from model_understanding.model.batching import Batches, is_out_of_memory
 from model_understanding.model.failures import translated_failures
 from model_understanding.model.finite import first_broken_layer, require_finite
-from model_understanding.model.guard import guarded, pass_settings
+from model_understanding.model.guard import found_once, guarded, pass_settings
 from model_understanding.model.memory import Memory
 from model_understanding.model.metering import count_forward
 from model_understanding.model.outputs import (
@@ -222,12 +223,12 @@ class Model:
             is_output = self.is_language_model
             limit, what = (self.longest_output, "output") if is_output else (self.longest_input, "text")
             check_length(self.name, limit, len(tokens) - source_length, what)
-        rows = getattr(input_embeddings(self.module), "num_embeddings", None)
+        rows = getattr(found_once(input_embeddings, self.module), "num_embeddings", None)
         _check_vocabulary(values["input_ids"][:source_length], rows)
         if source_length is not None and self.is_language_model:
             _check_vocabulary(values["input_ids"][source_length:], self.class_count(len(tokens)))
         tensors = {
-            name: torch.tensor([ids], device=self.device)
+            name: torch.as_tensor(np.array([ids]), device=self.device)
             for name, ids in values.items()
             if name in self.accepted
         }

@@ -78,14 +78,15 @@ def _dropped(tokens: Tokens) -> list[str]:
     """Return the visible text that no token covers."""
     dropped = []
     for segment, text in enumerate(tokens.texts):
-        characters = list(text)
-        is_covered = False
-        for start, end in tokens.offsets[tokens.segments == segment].tolist():
-            characters[start:end] = " " * (end - start)
-            is_covered = is_covered or start < end
-        if is_covered:
-            rest = "".join(characters)
-            dropped += [part for part in rest.split() if any(map(_is_visible, part))]
+        spans = sorted(tokens.offsets[tokens.segments == segment].tolist())
+        gaps, reached = [], 0
+        for start, end in spans:
+            if start < end:
+                gaps.append(text[reached:start])
+                reached = max(reached, end)
+        if reached:
+            gaps.append(text[reached:])
+            dropped += [part for gap in gaps for part in gap.split() if any(map(_is_visible, part))]
     return dropped
 
 

@@ -4,7 +4,7 @@ A kind of model says how an input is encoded, what the outputs answer, and which
 Language models, which write their answers token by token, are explained in ``language_model.py``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, wraps
 from inspect import getmembers, isfunction, signature
@@ -738,10 +738,12 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             raise UnsupportedModelError(
                 f"{type(self).__name__} explains texts one by one.", hint="Use analyze_each."
             )
-        encoded = self._encode_each(texts, "skip")
+        with explanation():
+            encoded = self._encode_each(texts, "skip")
         yield from ((index, each) for index, each in enumerate(encoded) if isinstance(each, Failure))
-        members = [index for index, each in enumerate(encoded) if not isinstance(each, Failure)]
-        encodings = [each[0] for each in readable(encoded)]
+        encodings = {index: each[0] for index, each in enumerate(encoded) if not isinstance(each, Failure)}
+        del encoded
+        memory = self.runner.model.memory
         answers: dict[int, AnswerT] = {}
         read_answer = self._answer_reader()
 
@@ -749,20 +751,21 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             answers[id(tokens)] = read_answer(logits, tokens)
             return make_target(logits, tokens)
 
-        for batch in _batches_by_length(encodings, positions, self.runner.model.memory):
-            with explanation():
-                attributions = attribute(
-                    self.runner, method, [encodings[index] for index in batch], make, None, "skip"
-                )
-            for index, attribution in zip(batch, attributions, strict=True):
+        for batch in _batches_by_length(encodings, positions, memory):
+            # Nothing of a batch outlives its turn: what is left lies between the tensors of the next passes.
+            of_batch = [encodings.pop(index) for index in batch]
+            with explanation(), memory.batches_of(positions):
+                attributions = attribute(self.runner, method, of_batch, make, None, "skip")
+            while of_batch:
+                index, tokens, attribution = batch.pop(), of_batch.pop().tokens[0], attributions.pop()
                 if isinstance(attribution, Failure):
-                    yield members[index], attribution
+                    yield index, attribution
                     continue
-                report = self._report(answers.pop(id(encodings[index].tokens[0])))
-                yield (
-                    members[index],
-                    replace(report, attributions=(attribution,), provenance=attribution.provenance),
-                )
+                report = self._report(answers.pop(id(tokens)))
+                report = replace(report, attributions=(attribution,), provenance=attribution.provenance)
+                del tokens, attribution
+                yield index, report
+                del report
 
     @explanation()
     def estimate_analysis(
@@ -1139,16 +1142,17 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
         return encoding
 
 
-def _batches_by_length(
-    encodings: Sequence[Encoding], positions: int, memory: Memory
-) -> Iterator[Sequence[int]]:
-    """Yield the indices of texts of one length, at most so many positions of them at once."""
-    for group in sorted(
-        groups_of_equal_length(encodings), key=lambda group: encodings[group[0]].ids.shape[1]
-    ):
-        size = memory.most_rows(encodings[group[0]].ids.shape[1], positions)
-        for start in range(0, len(group), size):
-            yield group[start : start + size]
+def _batches_by_length(encodings: Mapping[int, Encoding], positions: int, memory: Memory) -> list[list[int]]:
+    """Return the numbers of texts of one length in batches of one size, at most so many positions each."""
+    groups: dict[int, list[int]] = {}
+    for index, encoding in encodings.items():
+        groups.setdefault(encoding.ids.shape[1], []).append(index)
+    batches = []
+    for tokens, group in sorted(groups.items()):
+        most = memory.most_rows(tokens, positions)
+        size = -(-len(group) // -(-len(group) // most))
+        batches += [group[start : start + size] for start in range(0, len(group), size)]
+    return batches
 
 
 Kind = TypeVar("Kind", bound=type[AnsweringVisualizer[Any, Any, Any]])
