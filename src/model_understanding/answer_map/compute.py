@@ -3,20 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
+from torch import Tensor
 
-from model_understanding.answer_map.measuring import Effects, Mask
+from model_understanding.answer_map.first_order import first_order_cost, first_order_effects
+from model_understanding.answer_map.measuring import Effects, Follow, Mask, unfollowed
 from model_understanding.answer_map.prompt import SourcedPrompt
-from model_understanding.answer_map.removal import removals_of
+from model_understanding.answer_map.removal import HiddenTokens, removals_of
+from model_understanding.answer_map.shortlist import MOST_SENTENCES, groups_of, shortlist
 from model_understanding.answer_map.source_tokens import sources_of, text_outside
 from model_understanding.answer_map.statements import Clause, clauses_of
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.causality import is_causal
 from model_understanding.model.model import Model
 from model_understanding.model.prefixes import read_in_one_pass
-from model_understanding.results import AnswerMap
+from model_understanding.results import AnswerMap, Target
 from model_understanding.results.answer_map import (
     CITED,
     CLEAR,
@@ -41,6 +46,13 @@ _DELETED = (
 )
 
 
+DOCUMENTS = "Measuring the documents"
+_SCREEN, _SENTENCES = "Screening their sentences", "Measuring their sentences"
+_REPLACEMENTS, _COPIES = "Keeping single documents", "Keeping single sentences"
+_STATEMENTS, _OTHERS = "Measuring earlier statements", "Measuring controls"
+_DELETING = "Confirming by deletion"
+
+
 @dataclass(frozen=True, slots=True)
 class _Unit:
     """What was removed by itself: a source, or one of its sentences."""
@@ -50,7 +62,15 @@ class _Unit:
     positions: Int[np.ndarray, " tokens"]
 
 
-def mapped_answer(model: Model, encoding: Encoding, prompt: SourcedPrompt, *, given: bool) -> AnswerMap:
+def mapped_answer(
+    model: Model,
+    encoding: Encoding,
+    prompt: SourcedPrompt,
+    *,
+    given: bool,
+    target: Target | None = None,
+    follow: Follow = unfollowed,
+) -> AnswerMap:
     """Return which sources an answer comes from.
 
     Args:
@@ -58,6 +78,9 @@ def mapped_answer(model: Model, encoding: Encoding, prompt: SourcedPrompt, *, gi
         encoding: The prompt and the answer.
         prompt: The prompt's sources.
         given: Whether the answer was given by the caller.
+        target: What is explained of the answer: a span of it, or its tokens with contrasts; all of it by
+            default.
+        follow: Runs each step's passes.
 
     Raises:
         InputError: No token of the prompt belongs to a source, or the answer has no words.
@@ -66,7 +89,7 @@ def mapped_answer(model: Model, encoding: Encoding, prompt: SourcedPrompt, *, gi
     require_sources(model)
     begun = perf_counter()
     encoding = read_in_one_pass(model, encoding, "The effects come")
-    return _Mapping(model, encoding, prompt).result(given, begun)
+    return _Mapping(model, encoding, prompt, target, follow).result(given, begun)
 
 
 def require_sources(model: Model) -> None:
@@ -88,7 +111,14 @@ def require_sources(model: Model) -> None:
 class _Mapping:
     """One answer while it is measured."""
 
-    def __init__(self, model: Model, encoding: Encoding, prompt: SourcedPrompt) -> None:
+    def __init__(
+        self,
+        model: Model,
+        encoding: Encoding,
+        prompt: SourcedPrompt,
+        target: Target | None,
+        follow: Follow,
+    ) -> None:
         assert encoding.prompt_length is not None
         self.model, self.encoding, self.prompt = model, encoding, prompt
         self.tokens, self.prompt_length = encoding.tokens[0], encoding.prompt_length
@@ -100,28 +130,32 @@ class _Mapping:
                 "The sources have no tokens before the last one of the prompt.",
                 hint="Let the question, or the turn of the assistant, follow the documents.",
             )
-        known = text_outside(self.tokens, self.prompt_length, self.sources)
-        self.clauses = clauses_of(self.answer, known)
+        self.target, self.follow = target, follow
+        self.is_span = target is not None and len(target.positions) < len(self.answer)
+        self.clauses = self._explained_clauses()
         if not self.clauses:
             raise InputError("The answer has no words.", hint="Pass another answer, or more max_new_tokens.")
         start = min(max(int(source.positions.max()) for source in self.sources) + 1, self.prompt_length - 1)
-        removals, self.deletions = removals_of(model, encoding, start)
+        removals, self.deletions = removals_of(model, encoding, start, self._contrasts())
         self.removals = removals
-        self.effects = Effects(removals, len(self.tokens))
+        self.effects = Effects(removals, len(self.tokens), follow)
         self.units = [
             [_Unit(index, place, sentence.positions) for place, sentence in enumerate(source.sentences)]
             for index, source in enumerate(self.sources)
         ]
         self.all = self._mask(*(source.positions for source in self.sources))
         self.lacks_control: set[int] = set()
+        self.estimates: dict[int, Float[np.ndarray, " parts"]] = {}  # by the sentence's index among all
+        self.first_sentence = np.cumsum([0, *map(len, self.units)])
 
     def result(self, given: bool, begun: float) -> AnswerMap:
         """Take all steps."""
         documents = [self._mask(source.positions) for source in self.sources]
-        *alone, without = self.effects.of([*documents, self.all])
+        *alone, without = self.effects.of([*documents, self.all], DOCUMENTS)
         self.by_source, self.without = np.array(alone), without
         self._remove_sentences()
         self._find_replacements()
+        self._find_copies()
         self._remove_statements()
         self._measure_controls()
         statements = self._confirmed([self._statement(number) for number in range(len(self.clauses))])
@@ -147,6 +181,8 @@ class _Mapping:
             without_sources=self.without,
             sentence_effects=np.concatenate(self.by_sentence),
             is_sentence_removed=np.concatenate(self.is_removed),
+            **self._screened(),
+            against=() if self.target is None else self.target.against_labels,
             removal=self.removals.removal,
             layout=self.prompt.layout,
             missing=self.missing,
@@ -164,19 +200,67 @@ class _Mapping:
             for clause in self.clauses
             for source in np.argsort(-_sum(self.by_source, clause), kind="stable")[:_STRONGEST]
         }
-        units = [unit for source in sorted(chosen) for unit in self.units[source]]
-        rows = dict(
-            zip(
-                [(unit.source, unit.sentence) for unit in units],
-                self.effects.of([self._mask(unit.positions) for unit in units]),
-                strict=True,
-            )
-        )
-        self.is_removed = [np.full(len(units), index in chosen) for index, units in enumerate(self.units)]
+        units = self._shortlisted([unit for source in sorted(chosen) for unit in self.units[source]])
+        rows = self._rows(units, self.effects.of([self._mask(unit.positions) for unit in units], _SENTENCES))
+        self.is_removed = [
+            np.array([(unit.source, unit.sentence) in rows for unit in units]) for units in self.units
+        ]
         self.by_sentence = [
             np.array([rows.get((unit.source, unit.sentence), np.zeros(len(self.answer))) for unit in units])
             for units in self.units
         ]
+
+    def _shortlisted(self, units: list[_Unit]) -> list[_Unit]:
+        """Return sentences to remove or keep by themselves: of too many, those with large estimates."""
+        if len(units) <= MOST_SENTENCES:
+            return units
+        missing = [unit for unit in units if self._index(unit) not in self.estimates]
+        if missing:
+            self._estimate(missing)
+        estimates = np.array([self.estimates[self._index(unit)] for unit in units]).T
+        return [units[index] for index in shortlist(estimates, MOST_SENTENCES)]
+
+    def _estimate(self, units: list[_Unit]) -> None:
+        """Estimate the effect of sentences on each statement and value, with few passes.
+
+        By the first order of hiding, which gives all sentences; where that cannot be had, the effect of a
+        group of neighbors is divided among them.
+        """
+        parts = [(clause.first, clause.last) for clause in self.clauses]
+        parts += [(first, last) for clause in self.clauses for _, first, last in clause.values]
+        hidden = self.removals
+        slopes = None
+        if isinstance(hidden, HiddenTokens):
+            cost = first_order_cost(hidden, len(parts))
+            slopes = self.follow(_SCREEN, cost, lambda: first_order_effects(hidden, parts))
+        if slopes is not None:
+            for unit in (unit for units in self.units for unit in units):
+                self.estimates[self._index(unit)] = slopes[:, unit.positions].sum(1)
+            return
+        sources = [unit.source for unit in units]
+        groups = [
+            [units[index] for index in group]
+            for group in groups_of([sources.count(source) for source in dict.fromkeys(sources)])
+        ]
+        masks = [self._mask(*(unit.positions for unit in group)) for group in groups]
+        for group, row in zip(groups, self.effects.of(masks, _SCREEN), strict=True):
+            effects = np.array([row[first:last].sum() for first, last in parts])
+            for unit in group:
+                self.estimates[self._index(unit)] = effects / len(group)
+
+    def _screened(self) -> dict[str, Any]:
+        """Return the estimates of each sentence on each statement, and which sentences have nothing else."""
+        if not self.estimates:
+            return {}
+        count, statements = int(self.first_sentence[-1]), len(self.clauses)
+        estimates = np.zeros((statements, count))
+        for index, values in self.estimates.items():
+            estimates[:, index] = values[:statements]
+        has_estimate = np.isin(np.arange(count), list(self.estimates))
+        return {
+            "screened_effects": estimates,
+            "is_sentence_screened": has_estimate & ~np.concatenate(self.is_removed),
+        }
 
     def _find_replacements(self) -> None:
         """Keep each source alone where single ones do not explain what all of them do to a statement.
@@ -192,7 +276,7 @@ class _Mapping:
         if not tested or len(self.sources) < 2:
             return
         masks = [self.all & ~self._mask(source.positions) for source in self.sources]
-        alone = self.alone = self.without - self.effects.of(masks)
+        alone = self.alone = self.without - self.effects.of(masks, _REPLACEMENTS)
         for number in tested:
             found = self._explaining(number, alone)
             if len(found) > 1:
@@ -202,11 +286,58 @@ class _Mapping:
         keepers = {
             source for found in self.replacing.values() for source in found if len(self.units[source]) > 1
         }
-        units = [unit for source in sorted(keepers) for unit in self.units[source]]
-        rows = self.without - self.effects.of([self.all & ~self._mask(unit.positions) for unit in units])
-        for unit, row in zip(units, rows, strict=True):
-            assert unit.sentence is not None
-            self.sentence_alone[unit.source, unit.sentence] = row
+        units = self._shortlisted([unit for source in sorted(keepers) for unit in self.units[source]])
+        masks = [self.all & ~self._mask(unit.positions) for unit in units]
+        self.sentence_alone = self._rows(units, self.without - self.effects.of(masks, _REPLACEMENTS))
+
+    def _find_copies(self) -> None:
+        """Keep each sentence of a source as its only one where single ones do not explain the source."""
+        self.kept: dict[tuple[int, int], Float[np.ndarray, " answer"]] = {}
+        tested = {
+            source
+            for number, clause in enumerate(self.clauses)
+            for source in np.flatnonzero(_sum(self.by_source, clause) >= CITED).tolist()
+            if source not in self.replacing.get(number, ())
+            and self._is_unexplained_by_sentences(source, clause)
+        }
+        units = [
+            unit
+            for source in sorted(tested)
+            for unit, is_removed in zip(self.units[source], self.is_removed[source], strict=True)
+            if is_removed
+        ]
+        masks = [
+            self._mask(self.sources[unit.source].positions) & ~self._mask(unit.positions) for unit in units
+        ]
+        whole = self.by_source[[unit.source for unit in units]]
+        self.kept = self._rows(units, whole - self.effects.of(masks, _COPIES))
+
+    def _is_unexplained_by_sentences(self, source: int, clause: Clause) -> bool:
+        if self.is_removed[source].sum() < 2:
+            return False
+        singles = float(np.maximum(_sum(self.by_sentence[source], clause), 0).sum())
+        return singles < _REPLACED * float(_sum(self.by_source[source], clause))
+
+    def _copies(self, source: int, number: int) -> list[int]:
+        """Return the sentences of a source of which each explains a statement alone, if several do."""
+        clause = self.clauses[number]
+        replaces = number in self.replacing and source in self.replacing[number]
+        rows = self.sentence_alone if replaces else self.kept
+        if replaces:
+            assert self.alone is not None
+            whole = float(_sum(self.alone[source], clause))
+        else:
+            whole = float(_sum(self.by_source[source], clause))
+            if not self._is_unexplained_by_sentences(source, clause):
+                return []
+        places = [place for place in range(len(self.units[source])) if (source, place) in rows]
+        if len(places) < 2:
+            return []
+        sums = np.array([float(_sum(rows[source, place], clause)) for place in places])
+        above = sums - _of_any(sums)
+        order = np.argsort(-sums, kind="stable")
+        found = [places[i] for i in order if above[i] >= max(CITED, _REPLACED * whole)]
+        return found if len(found) > 1 else []
 
     def _is_unexplained(self, clause: Clause) -> bool:
         total = float(_sum(self.without, clause))
@@ -228,32 +359,49 @@ class _Mapping:
             self._mask(range(self.prompt_length + each.first, self.prompt_length + each.last))
             for each in self.clauses
         ]
-        self.by_statement = self.effects.of(spans[:-1])
-        before = np.cumsum(spans, axis=0).astype(bool)
+        self.by_statement = self.effects.of(spans[:-1], _STATEMENTS)
+        self.joint_source = [self._joint_source(number) for number in range(count)]
+        before = [
+            self._mask(range(self.prompt_length, self.prompt_length + each.first))
+            if self._follows(number)
+            else self._mask()
+            for number, each in enumerate(self.clauses)
+        ]
         joint = [
-            self._mask(self.sources[self._strongest(number)].positions) | spans[self._earlier(number)]
+            self._mask(self.sources[self.joint_source[number]].positions) | spans[self._earlier(number)]
             for number in range(1, count)
         ]
-        everything = [self.all | before[number - 1] for number in range(1, count)]
-        rows = self.effects.of([*joint, *everything])
+        everything = [self.all | mask for mask in before]
+        rows = self.effects.of([*joint, *everything], _STATEMENTS)
         none = [np.zeros(len(self.answer))]
         self.joint = [*none, *rows[: count - 1]]
-        self.without_all = [self.without, *rows[count - 1 :]]
+        self.without_all = rows[count - 1 :]
+
+    def _follows(self, number: int) -> bool:
+        """Return whether the answer says something before a statement."""
+        return number > 0 or (self.is_span and self.clauses[number].first > 0)
+
+    def _joint_source(self, number: int) -> int:
+        """Return the source that may replace an earlier statement: the strongest of this one, or of that."""
+        strongest = self._strongest(number)
+        if number and float(_sum(self.by_source[strongest], self.clauses[number])) < CITED:
+            return self._strongest(self._earlier(number))
+        return strongest
 
     def _measure_controls(self) -> None:
         """Remove as much other text of the sources as the part with the largest effect on each value has."""
-        self.controls: dict[tuple[int, int], float] = {}
+        self.controls: dict[tuple[int, int], tuple[float, ...]] = {}
         wanted: dict[tuple[int, int], list[Mask]] = {}
         for number, clause in enumerate(self.clauses):
             for place, (_, first, last) in enumerate(clause.values):
                 wanted[number, place] = self._control_masks(*self._parts(first, last))
                 if not wanted[number, place]:
                     self.lacks_control.add(number)
-        self.effects.of([mask for masks in wanted.values() for mask in masks])
+        self.effects.of([mask for masks in wanted.values() for mask in masks], _OTHERS)
         for (number, place), masks in wanted.items():
             _, first, last = self.clauses[number].values[place]
-            effects = self.effects.of(masks)[:, first:last].sum(1)
-            self.controls[number, place] = float(effects.max(initial=0.0))
+            effects = self.effects.of(masks, _OTHERS)[:, first:last].sum(1)
+            self.controls[number, place] = tuple(effects.tolist())
 
     def _control_masks(self, strongest: _Unit, others: Sequence[_Unit]) -> list[Mask]:
         """Return parts of the sources of a unit's length, evenly spaced, outside of what has an effect."""
@@ -307,6 +455,7 @@ class _Mapping:
             earlier=earlier,
             earlier_effect=0.0 if earlier is None else float(_sum(self.by_statement[earlier], clause)),
             joint_effect=float(_sum(self.joint[number], clause)),
+            joint_source=self.joint_source[number] if number else None,
             without_all=float(_sum(self.without_all[number], clause)),
         )
 
@@ -318,7 +467,8 @@ class _Mapping:
         effect = float(by_source[strongest.source])
         if sentence is not None:
             effect = max(effect, float(self.by_sentence[strongest.source][sentence, first:last].sum()))
-        source, control = strongest.source, self.controls[number, place]
+        controls = self.controls[number, place]
+        source, control = strongest.source, max(controls, default=0.0)
         if number in self.replacing and self.alone is not None:
             alone = self.alone[:, first:last].sum(1)
             of_any = _of_any(alone)
@@ -337,9 +487,10 @@ class _Mapping:
             source=source,
             without_sources=without,
             without_all=without_all,
+            controls=controls,
             origin=_origin(
                 effect - control,
-                max(earlier, without_all - max(without, 0.0)) if number else 0.0,
+                max(earlier, without_all - max(without, 0.0)) if self._follows(number) else 0.0,
                 is_undecided=number in self.undecided and without >= CITED,
             ),
         )
@@ -359,7 +510,8 @@ class _Mapping:
 
         found = []
         for source in sorted(chosen, key=lambda source: -strength(source)):
-            place = self._named_sentence(source, clause, source in replacing)
+            copies = self._copies(source, number)
+            place = copies[0] if copies else self._named_sentence(source, clause, source in replacing)
             removed = place is not None and self.is_removed[source][place]
             by_sentence = float(_sum(self.by_sentence[source], clause)[place]) if removed else None
             found.append(
@@ -369,6 +521,7 @@ class _Mapping:
                     sentence=place,
                     sentence_effect=by_sentence,
                     alone=float(alone[source]) if alone is not None and source in replacing else None,
+                    copies=tuple(copies),
                 )
             )
         return tuple(found)
@@ -377,14 +530,13 @@ class _Mapping:
         """Return the sentence of a source that a statement is attributed to, where there is a clear one."""
         count = len(self.units[source])
         if replaces:
-            rows = [self.sentence_alone.get((source, place)) for place in range(count)]
-            if any(row is None for row in rows):
+            kept = [place for place in range(count) if (source, place) in self.sentence_alone]
+            if not kept:
                 return 0 if count == 1 else None
-            sums = np.array([float(_sum(row, clause)) for row in rows if row is not None])
-            return int(sums.argmax())
-        if not self.is_removed[source].all():
+            return max(kept, key=lambda place: float(_sum(self.sentence_alone[source, place], clause)))
+        if not self.is_removed[source].any():
             return None
-        sums = _sum(self.by_sentence[source], clause)
+        sums = np.where(self.is_removed[source], _sum(self.by_sentence[source], clause), -np.inf)
         best = int(sums.argmax())
         is_clear = sums[best] >= min(CITED, _REPLACED * float(_sum(self.by_source[source], clause)))
         return best if count == 1 or is_clear else None
@@ -393,21 +545,21 @@ class _Mapping:
         """Delete what each statement is attributed to from the prompt, once."""
 
         def mask(part: SourceEffect) -> Mask:
-            unit = (
-                self.sources[part.source] if part.sentence is None else self.units[part.source][part.sentence]
-            )
-            return self._mask(unit.positions)
+            if part.sentence is None:
+                return self._mask(self.sources[part.source].positions)
+            units = self.units[part.source]
+            return self._mask(*(units[place].positions for place in part.copies or (part.sentence,)))
 
         parts = [part for statement in statements for part in statement.sources]
         deletions = self.effects
         if self.deletions is not self.removals:
-            deletions = Effects(self.deletions, len(self.tokens))
-        deletions.of([mask(part) for part in parts])
+            deletions = Effects(self.deletions, len(self.tokens), self.follow)
+        deletions.of([mask(part) for part in parts], _DELETING)
         return [
             replace(
                 statement,
                 sources=tuple(
-                    replace(part, deleted=float(_sum(deletions.of([mask(part)])[0], clause)))
+                    replace(part, deleted=float(_sum(deletions.of([mask(part)], _DELETING)[0], clause)))
                     for part in statement.sources
                 ),
             )
@@ -415,6 +567,39 @@ class _Mapping:
         ]
 
     # Parts of the text.
+
+    def _explained_clauses(self) -> tuple[Clause, ...]:
+        """Return the statements of the answer, or the span of it that is explained."""
+        explained = () if self.target is None else self.target.positions
+        if not self.is_span:
+            return clauses_of(self.answer, text_outside(self.tokens, self.prompt_length, self.sources))
+        first, last = explained[0] + 1 - self.prompt_length, explained[-1] + 2 - self.prompt_length
+        text = str(self.target.name if self.target else "")
+        return (Clause(text, first, last, ((text, first, last),)),)
+
+    def _contrasts(self) -> Tensor | None:
+        """Return the id of the contrast of each token of the answer, −1 for none."""
+        if self.target is None or not self.target.against:
+            return None
+        ids = torch.full((len(self.answer),), -1)
+        ids[torch.tensor(self.target.positions) + 1 - self.prompt_length] = torch.tensor(self.target.against)
+        return ids.to(self.encoding.ids.device)
+
+    def _index(self, unit: _Unit) -> int:
+        """Return the place of a sentence among those of all sources."""
+        assert unit.sentence is not None
+        return int(self.first_sentence[unit.source]) + unit.sentence
+
+    @staticmethod
+    def _rows(
+        units: Sequence[_Unit], effects: Float[np.ndarray, "units answer"]
+    ) -> dict[tuple[int, int], Float[np.ndarray, " answer"]]:
+        """Return the effects of sentences by source and sentence."""
+        return {
+            (unit.source, unit.sentence): row
+            for unit, row in zip(units, effects, strict=True)
+            if unit.sentence is not None
+        }
 
     def _mask(self, *positions: Int[np.ndarray, " some"] | Sequence[int]) -> Mask:
         return self.effects.mask(*positions)

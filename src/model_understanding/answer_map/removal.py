@@ -1,4 +1,4 @@
-"""Log-probabilities of an answer without some of the tokens before it: hidden, or deleted.
+"""Values of an answer without some of the tokens before it: hidden, or deleted.
 
 To hide tokens, the rows that follow the sources run again on the cached keys and values of all that is before
 them, and these tokens are masked. Every position stays what it was. That a model does this is measured once:
@@ -42,44 +42,83 @@ _FAILURES = (TypeError, ValueError, AttributeError, LookupError, RuntimeError, N
 _log = logging.getLogger("model_understanding")
 
 Variants = Bool[np.ndarray, "variants tokens"]
-AnswerLogProbs = Float[np.ndarray, "variants answer"]
+AnswerValues = Float[np.ndarray, "variants answer"]
 
 
 class Removals(ABC):
-    """Log-probabilities of the answer's tokens without others, of one text.
+    """Values of the answer's tokens without others, of one text.
+
+    ``value = log p(token)``, or, for a token with a contrast, ``log p(token) − log p(contrast)`` after the
+    same tokens.
 
     Args:
         model: The language model.
         encoding: The prompt and the answer.
+        against: For each token of the answer the id of its contrast, −1 for none; ``None`` for no contrasts.
     """
 
     removal: ClassVar[Removal]
 
-    def __init__(self, model: Model, encoding: Encoding) -> None:
+    def __init__(
+        self, model: Model, encoding: Encoding, against: Int[Tensor, " answer"] | None = None
+    ) -> None:
         assert encoding.prompt_length is not None
         self.model = model
         self.ids = encoding.ids[:, :-1]  # nothing is read from the row of the last token
         self.answer = encoding.ids[0, encoding.prompt_length :]
+        self.against = against
         self.prompt_length = encoding.prompt_length
         self.encoding = encoding
         self.log_probs: Float[np.ndarray, " answer"] = np.zeros(len(self.answer))
+        self.values = self.log_probs
 
     @abstractmethod
-    def without(self, removed: Variants) -> AnswerLogProbs:
-        """Return the log-probability of each token of the answer for each variant.
+    def without(self, removed: Variants) -> AnswerValues:
+        """Return the value of each token of the answer for each variant.
 
         Args:
             removed: The removed tokens; an answer's tokens that are removed themselves keep their values.
         """
 
-    def _read(
-        self, outputs: Any, ids: Tensor, rows: int, tokens: Int[Tensor, " read"], lines: int
+    @abstractmethod
+    def cost(self, removed: Variants) -> int:
+        """Return the number of positions that ``without`` runs.
+
+        Args:
+            removed: The removed tokens of each variant.
+        """
+
+    def read(
+        self,
+        outputs: Any,
+        ids: Tensor,
+        steps: Int[Tensor, " read"],
+        lines: int,
+        *,
+        contrasted: bool = True,
     ) -> Float[Tensor, "variants read"]:
-        """Return the log-probabilities of some tokens, each read from one of the last lines of logits."""
+        """Return the values of some of the answer's tokens, each read from one of the last lines of logits.
+
+        Args:
+            outputs: What the model returned.
+            ids: What ran, for messages.
+            steps: The tokens, counted in the answer.
+            lines: The number of lines of logits, the first of which predicts the first of the tokens.
+            contrasted: Whether values are relative to contrasts.
+        """
         logits = precise(self.model.logits_in(outputs)[:, -lines:])
         require_finite(logits, "logits", lambda: self.model.broken_layer({"input_ids": ids}))
-        values = logits[:, : len(tokens)].gather(2, tokens[None, :, None].expand(rows, -1, 1))[..., 0]
-        return values - logits[:, : len(tokens)].logsumexp(-1)
+        logits = logits[:, : len(steps)]
+        values = _at(logits, self.answer[steps])
+        total = logits.logsumexp(-1)
+        if self.against is not None and contrasted:
+            others = self.against[steps]
+            total = torch.where(others < 0, total, _at(logits, others.clamp(min=0)))
+        return values - total
+
+
+def _at(logits: Float[Tensor, "rows read vocabulary"], ids: Int[Tensor, " read"]) -> Tensor:
+    return logits.gather(2, ids[None, :, None].expand(len(logits), -1, 1))[..., 0]
 
 
 class HiddenTokens(Removals):
@@ -90,12 +129,19 @@ class HiddenTokens(Removals):
         encoding: The prompt and the answer.
         start: The first position that runs again: the one after the last source, at the latest the one that
             the answer's first token is predicted from.
+        against: The contrasts.
     """
 
     removal = "hidden"
 
-    def __init__(self, model: Model, encoding: Encoding, start: int) -> None:
-        super().__init__(model, encoding)
+    def __init__(
+        self,
+        model: Model,
+        encoding: Encoding,
+        start: int,
+        against: Int[Tensor, " answer"] | None = None,
+    ) -> None:
+        super().__init__(model, encoding, against)
         self.start = start
         self._cache: Any = None
 
@@ -113,12 +159,18 @@ class HiddenTokens(Removals):
             count_forward(length)
             if not is_complete(outputs.past_key_values, length):
                 return False
-            expected = self._read(outputs, self.ids, 1, self.answer, len(self.answer))[0]
+            steps, count = torch.arange(len(self.answer), device=self.ids.device), len(self.answer)
+            expected = _array(self.read(outputs, self.ids, steps, count)[0])
+            if self.against is not None:
+                self.log_probs = _array(self.read(outputs, self.ids, steps, count, contrasted=False)[0])
             self._cache = outputs.past_key_values
-            self.log_probs = expected.double().cpu().numpy()
+            del outputs
+        self.values = expected
         again = self.without(np.zeros((1, length + 1), dtype=bool))[0]
-        difference = float(np.abs(again - self.log_probs).max())
-        self.log_probs = again  # the others differ from it by what is hidden alone
+        difference = float(np.abs(again - expected).max())
+        self.values = again  # the others differ from it by what is hidden alone
+        if self.against is None:
+            self.log_probs = again
         if difference > _ROUNDING.get(self.model.dtype, _HALF_ROUNDING):
             _log.info("The cache of %s changes the answer by %g nats.", self.model.name, difference)
             self._cache = None
@@ -130,37 +182,54 @@ class HiddenTokens(Removals):
         """Keys and values of all positions of the text."""
         return self._cache
 
-    def without(self, removed: Variants) -> AnswerLogProbs:
+    def without(self, removed: Variants) -> AnswerValues:
         """Hide tokens; rows run from the first position after the sources, or from a later hidden one."""
         removed = removed[:, : self.ids.shape[1]]
-        values = np.tile(self.log_probs, (len(removed), 1))
-        first = np.where(removed.any(axis=1), removed.argmax(axis=1), 0)
-        starts = np.maximum(first, self.start)
+        values = np.tile(self.values, (len(removed), 1))
+        starts = self._starts(removed)
         with guarded(self.model.module, gradients=False):
             for start in np.unique(starts):
                 rows = np.flatnonzero(starts == start)
                 values[rows] = self._from(int(start), removed[rows])
         is_removed = removed[:, self.prompt_length :]
-        return np.where(np.pad(is_removed, ((0, 0), (0, 1))), self.log_probs, values)
+        return np.where(np.pad(is_removed, ((0, 0), (0, 1))), self.values, values)
 
-    def _from(self, start: int, removed: Variants) -> AnswerLogProbs:
+    def cost(self, removed: Variants) -> int:
+        """Return the number of positions that run again."""
+        return int((self.ids.shape[1] - self._starts(removed[:, : self.ids.shape[1]])).sum())
+
+    def _starts(self, removed: Variants) -> Int[np.ndarray, " variants"]:
+        first = np.where(removed.any(axis=1), removed.argmax(axis=1), 0)
+        return np.maximum(first, self.start)
+
+    def _from(self, start: int, removed: Variants) -> AnswerValues:
         length = self.ids.shape[1]
         lowest = max(start, self.prompt_length - 1)
-        tokens = self.answer[lowest + 1 - self.prompt_length :]
+        steps = self.steps_after(lowest)
         parts, shared = [], shared_prefix(self._cache, start)  # at least the first source is before
-        each = max(length - start, length // _KEYS_PER_POSITION)
-        batches = Batches(len(removed), each, self.model.memory, logits=length - lowest)
+        batches = self.batches(len(removed), start)
         for begin, end in batches:
             with batches.halving():
                 visible = torch.from_numpy(~removed[begin:end]).to(self.ids.device)
                 ids = self.ids[:, start:].expand(end - begin, -1)
                 outputs = run_after(self.model, ids, start, lowest, shared, visible)
-                read = self._read(outputs, self.ids, end - begin, tokens, length - lowest)
-                parts.append(read.double().cpu().numpy())
+                parts.append(_array(self.read(outputs, self.ids, steps, length - lowest)))
                 count_forward(ids.numel())
-        values = np.tile(self.log_probs, (len(removed), 1))
+        values = np.tile(self.values, (len(removed), 1))
         values[:, lowest + 1 - self.prompt_length :] = np.concatenate(parts)
         return values
+
+    def steps_after(self, lowest: int) -> Int[Tensor, " steps"]:
+        """Return the answer's tokens, counted in it, that logits from a position on predict."""
+        first = lowest + 1 - self.prompt_length
+        return torch.arange(first, len(self.answer), device=self.ids.device)
+
+    def batches(self, rows: int, start: int, *, gradients: bool = False) -> Batches:
+        """Return batches of rows that run from a position on, each with its own copy of a layer's cache."""
+        length = self.ids.shape[1]
+        each = max(length - start, length // _KEYS_PER_POSITION)
+        logits = length - max(start, self.prompt_length - 1)
+        return Batches(rows, each, self.model.memory, logits=logits, gradients=gradients)
 
 
 class DeletedTokens(Removals):
@@ -175,27 +244,48 @@ class DeletedTokens(Removals):
 
     removal = "deleted"
 
-    def __init__(self, model: Model, encoding: Encoding, hidden: HiddenTokens | None = None) -> None:
-        super().__init__(model, encoding)
+    def __init__(
+        self,
+        model: Model,
+        encoding: Encoding,
+        hidden: HiddenTokens | None = None,
+        against: Int[Tensor, " answer"] | None = None,
+    ) -> None:
+        super().__init__(model, encoding, against)
         self._cache = None if hidden is None else hidden.cache
         if hidden is None:
-            self.log_probs = self.without(np.zeros((1, encoding.ids.shape[1]), dtype=bool))[0]
+            nothing = np.zeros(encoding.ids.shape[1], dtype=bool)
+            self.values = self.without(nothing[None])[0]
+            self.log_probs = self.values
+            if against is not None:
+                with guarded(model.module, gradients=False):
+                    self.log_probs = self._deleted(nothing, contrasted=False)
         else:
-            self.log_probs = hidden.log_probs
+            self.values, self.log_probs = hidden.values, hidden.log_probs
 
-    def without(self, removed: Variants) -> AnswerLogProbs:
+    def without(self, removed: Variants) -> AnswerValues:
         """Delete tokens; variants of one length are not joined, since few have the same one."""
         with guarded(self.model.module, gradients=False):
             return np.stack([self._deleted(row) for row in removed])
 
-    def _deleted(self, removed: Bool[np.ndarray, " tokens"]) -> Float[np.ndarray, " answer"]:
-        length, start = self.ids.shape[1], 0
-        if self._cache is not None and removed.any():
-            start = int(removed.argmax())
-            start -= start >= self.prompt_length  # what follows a deleted part is read from the row before it
+    def cost(self, removed: Variants) -> int:
+        """Return the number of positions that are left and run."""
+        length = self.ids.shape[1]
+        return sum(int((~row[self._start(row) : length]).sum()) for row in removed)
+
+    def _start(self, removed: Bool[np.ndarray, " tokens"]) -> int:
+        if self._cache is None or not removed.any():
+            return 0
+        start = int(removed.argmax())
+        return start - (start >= self.prompt_length)  # the row that what follows is read from
+
+    def _deleted(
+        self, removed: Bool[np.ndarray, " tokens"], *, contrasted: bool = True
+    ) -> Float[np.ndarray, " answer"]:
+        length, start = self.ids.shape[1], self._start(removed)
         left = np.arange(max(start + 1, self.prompt_length), length + 1)
         left = left[~removed[left]]
-        values = self.log_probs.copy()
+        values = self.values.copy()
         if not len(left):
             return values
         kept = start + np.flatnonzero(~removed[start:length])
@@ -210,10 +300,14 @@ class DeletedTokens(Removals):
             cache = shared_prefix(self._cache, start) if start else empty_cache()
             outputs = run_after(self.model, ids, start, start + lowest, cache)
         count_forward(ids.numel())
-        tokens = self.answer[torch.from_numpy(left - self.prompt_length).to(self.answer.device)]
-        read = self._read(outputs, ids, 1, tokens, len(kept) - lowest)
-        values[left - self.prompt_length] = read[0].double().cpu().numpy()
+        steps = torch.from_numpy(left - self.prompt_length).to(self.answer.device)
+        read = self.read(outputs, ids, steps, len(kept) - lowest, contrasted=contrasted)
+        values[left - self.prompt_length] = _array(read[0])
         return values
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.double().cpu().numpy()
 
 
 @measured_once
@@ -259,16 +353,19 @@ def hides_on_cache(model: Model) -> bool:
     return True
 
 
-def removals_of(model: Model, encoding: Encoding, start: int) -> tuple[Removals, DeletedTokens]:
+def removals_of(
+    model: Model, encoding: Encoding, start: int, against: Int[Tensor, " answer"] | None = None
+) -> tuple[Removals, DeletedTokens]:
     """Return how tokens of a text are removed, and how they are deleted for a confirmation.
 
     Args:
         model: The language model.
         encoding: The prompt and the answer.
         start: The first position after the sources.
+        against: The contrasts of the answer's tokens.
     """
-    hidden = HiddenTokens(model, encoding, start)
+    hidden = HiddenTokens(model, encoding, start, against)
     if hidden.prepare():
-        return hidden, DeletedTokens(model, encoding, hidden)
-    deleted = DeletedTokens(model, encoding)
+        return hidden, DeletedTokens(model, encoding, hidden, against)
+    deleted = DeletedTokens(model, encoding, None, against)
     return deleted, deleted

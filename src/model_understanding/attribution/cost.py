@@ -44,20 +44,30 @@ def with_progress(
         return run_with_progress(lambda: call(runner), tell, lambda: _total(runner, call))
 
 
-def as_part(call: Callable[[], Result], progress: ProgressChoice, part: str, report: Any) -> Result:
-    """Call a function whose passes are not known in advance, and report its progress.
+def as_part(
+    call: Callable[[], Result],
+    progress: ProgressChoice,
+    part: str,
+    report: Any = None,
+    *,
+    total: int | None = None,
+    is_first: bool = False,
+) -> Result:
+    """Call a function that is a part of a run, and report its progress.
 
     Args:
         call: What to run.
         progress: As ``compute_saliency`` takes it.
         part: What runs, for the caller.
         report: The report so far.
+        total: The positions of its passes, if they are known in advance.
+        is_first: Whether the run begins with it, for callers that are told of the first part only.
 
     Raises:
         StoppedError: The caller's function returned ``False``.
     """
-    with progress_bar(progress, part, report) as tell:
-        return call() if tell is None else run_with_progress(call, tell, lambda: None)
+    with progress_bar(progress, part, report, is_first=is_first) as tell:
+        return call() if tell is None else run_with_progress(call, tell, lambda: total)
 
 
 def estimate_of(

@@ -117,6 +117,29 @@ class Steps:
         assert self._task is not None
         self._progress.update(self._task, description=words, total=1.0, completed=done / total)
 
+    def measuring(self) -> Any:
+        """Return a ``progress`` argument that shows each part, how much it runs, and how long it will take.
+
+        Returns:
+            A function, or ``False`` without a terminal.
+        """
+        if self._progress is None:
+            return False
+        begun = 0.0
+
+        def follow(done: int, total: int | None, part: str) -> None:
+            nonlocal begun
+            if done == 0 or part != self._step:
+                begun = time.monotonic()
+                self(part)
+            if not total:
+                return
+            left = (time.monotonic() - begun) / done * (total - done) if done else None
+            words = f"{part}: {total:,} tokens" + ("" if left is None else f", {duration(left)} left")
+            self.describe(part, words, done / total)
+
+        return follow
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Take the progress bar off the screen while something else is printed."""

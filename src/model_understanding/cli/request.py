@@ -191,11 +191,11 @@ def _answering_options(request: ExplainRequest, *, names_tokens: bool) -> dict[s
         [token_or_id(text) for text in texts] if names_tokens else list(texts)
         for texts in (request.targets, request.against)
     )
-    return {"target": _none_one_or_all(targets), "against": _none_one_or_all(against)}
+    return {"target": none_one_or_all(targets), "against": none_one_or_all(against)}
 
 
 def _language_model_options(request: ExplainRequest, source: SourceText | None) -> dict[str, Any]:
-    target = _none_one_or_all([token_or_id(text) for text in request.targets])
+    target = none_one_or_all([token_or_id(text) for text in request.targets])
     if target is None and (request.per_token or request.span is not None or request.against):
         target = "continuation"
     generation = request.input.generation(source)
@@ -204,19 +204,19 @@ def _language_model_options(request: ExplainRequest, source: SourceText | None) 
     return {
         **generation,
         "target": target,
-        "against": _none_one_or_all([token_or_id(text) for text in request.against]),
+        "against": none_one_or_all([token_or_id(text) for text in request.against]),
         "per_token": request.per_token or (not request.targets and request.span is None),
         "alternatives": request.alternatives,
-        "span": None if request.span is None else _span(request.span),
+        "span": None if request.span is None else span_option(request.span),
     }
 
 
-def _none_one_or_all(values: Sequence[str | int]) -> Any:
+def none_one_or_all(values: Sequence[str | int]) -> Any:
     """Return the values of a repeatable option: ``None`` without any, a single one by itself, else a list."""
     return None if not values else values[0] if len(values) == 1 else list(values)
 
 
-def _span(text: str) -> Any:
+def span_option(text: str) -> Any:
     """Return a span as the visualizer takes it: ``2:5`` means tokens, everything else is a text."""
     start, _, end = text.partition(":")
     return (int(start), int(end)) if start.isdecimal() and end.isdecimal() else text

@@ -12,6 +12,7 @@ from model_understanding.cli.model_argument import MODELS_OF, ModelChoice, load_
 from model_understanding.cli.options import OUTPUT, flag
 from model_understanding.cli.output import check_files, saving
 from model_understanding.cli.progress import Steps
+from model_understanding.cli.request import none_one_or_all, span_option, token_or_id
 from model_understanding.errors import InputError
 from model_understanding.results import AnswerMap
 from model_understanding.targets.names import CAUSAL_LM
@@ -35,6 +36,24 @@ def sources(
     answer: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="Answer to explain.", show_default="what the model generates"),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOKEN",
+            help="Explain why the answer, or the span of it, was written and not this: one token per step "
+            "(repeatable), a text of as many tokens, or runner-up, the most likely other token of each step.",
+            show_default=False,
+        ),
+    ] = None,
+    span: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT|START:END",
+            help="Explain only this part of the answer: a piece of its text, or its tokens from START up to "
+            "END, counted from 0.",
+            show_default=False,
+        ),
     ] = None,
     max_new_tokens: Annotated[
         int, typer.Option(metavar="N", min=1, help="Maximum number of tokens to generate.")
@@ -65,9 +84,15 @@ def sources(
     with reserved_stdout() as data:
         with Steps() as steps:
             visualizer = load_visualizer(choice, steps, _check)
-            steps("Hiding the documents")
+            steps("Writing the answer" if answer is None else "Reading the answer")
             result = visualizer.map_answer(
-                question=question, documents=documents, answer=answer, max_new_tokens=max_new_tokens
+                question=question,
+                documents=documents,
+                answer=answer,
+                against=none_one_or_all([token_or_id(text) for text in against or ()]),
+                span=None if span is None else span_option(span),
+                max_new_tokens=max_new_tokens,
+                progress=steps.measuring(),
             )
         with saving(paths, result.save):
             if json_output:

@@ -85,8 +85,10 @@ class SourceEffect(JsonResult):
         sentence_effect: How much the log-probability drops without this sentence.
         alone: How much it rises with this source as the only one, compared with none; only where sources
             replace each other.
-        deleted: How much it drops if the sentence (or the source, where there is no sentence) is deleted from
-            the prompt; a confirmation that does not change the order.
+        deleted: How much it drops if the sentence with its copies, or the source where there is no sentence,
+            is deleted from the prompt; a confirmation that does not change the order.
+        copies: Indices of the sentences of the source that replace each other, the strongest first: each
+            explains the statement when it is the only one of them that is left; empty where there are none.
     """
 
     source: int
@@ -95,6 +97,7 @@ class SourceEffect(JsonResult):
     sentence_effect: float | None = None
     alone: float | None = None
     deleted: float | None = None
+    copies: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +116,8 @@ class StatedValue(JsonResult):
         without_sources: How much their log-probability drops without all sources.
         without_all: How much it drops without all sources and earlier statements.
         origin: Where they come from.
+        controls: The effect on them of each part of the sources that was removed as a control; ``control`` is
+            the largest, unless sources replace each other.
     """
 
     text: str
@@ -124,6 +129,7 @@ class StatedValue(JsonResult):
     without_sources: float
     without_all: float
     origin: Origin
+    controls: tuple[float, ...] = ()
 
     @property
     def margin(self) -> float:
@@ -152,7 +158,9 @@ class Statement(JsonResult):
             all of them its log-probability drops by more than twice the sum of what it drops without each.
         earlier: Index of the earlier statement with the largest effect; ``None`` for the first statement.
         earlier_effect: How much the log-probability drops without that statement.
-        joint_effect: How much it drops without that statement and the strongest source.
+        joint_effect: How much it drops without that statement and one source.
+        joint_source: Index of that source: the strongest of this statement, or, where none has an effect, of
+            the earlier one.
         without_all: How much it drops without all sources and all earlier statements.
     """
 
@@ -168,6 +176,7 @@ class Statement(JsonResult):
     earlier: int | None = None
     earlier_effect: float = 0.0
     joint_effect: float = 0.0
+    joint_source: int | None = None
     without_all: float = 0.0
 
 
@@ -192,11 +201,17 @@ class AnswerMap(Drawn):
         sentence_effects: Effect of each sentence, those of all sources in order, shape ``(S, A)``.
         is_sentence_removed: Which sentences were removed by themselves, shape ``(S,)``; the effects of the
             others are 0 because they were not measured.
+        screened_effects: Estimated effect of each sentence on each of the T statements, shape ``(T, S)``,
+            where there were too many to remove each: the first order of hiding it, or its share of what its
+            group of neighbors does. Shape ``(0, S)`` otherwise.
+        is_sentence_screened: Which sentences have an estimate only, shape ``(S,)``.
         removal: How sources were removed: ``hidden`` or ``deleted``.
         layout: How the sources got into the prompt, or where in it they were found.
         missing: Names of documents that the prompt does not contain.
         question: The question about the documents; empty where it was not given by itself.
         given: Whether the answer was given by the caller rather than generated.
+        against: Texts of the tokens that those of the answer, or of the span of it that is explained, are
+            compared with. Then the effects are on ``log p(token) − log p(other)``. Empty for none.
         provenance: Model, software and warnings.
 
     Raises:
@@ -226,6 +241,11 @@ class AnswerMap(Drawn):
     missing: tuple[str, ...] = ()
     question: str = ""
     given: bool = False
+    screened_effects: Float[np.ndarray, "statements sentences"] = field(
+        default_factory=lambda: np.zeros((0, 0))
+    )
+    is_sentence_screened: Bool[np.ndarray, " sentences"] = field(default_factory=lambda: np.zeros(0, bool))
+    against: tuple[str, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
@@ -253,6 +273,14 @@ class AnswerMap(Drawn):
                     "The effects of the sources are not finite.",
                     hint="Load the model with dtype='float32' and try again.",
                 )
+        if not np.size(self.is_sentence_screened):
+            object.__setattr__(self, "is_sentence_screened", np.zeros(sentences, dtype=bool))
+            object.__setattr__(self, "screened_effects", np.zeros((0, sentences)))
+        screened = read_only(self.is_sentence_screened, np.bool_, (sentences,), "is_sentence_screened")
+        object.__setattr__(self, "is_sentence_screened", screened)
+        rows = len(self.statements) if len(self.screened_effects) else 0
+        estimates = read_only(self.screened_effects, np.float32, (rows, sentences), "screened_effects")
+        object.__setattr__(self, "screened_effects", estimates)
         removed = read_only(self.is_sentence_removed, np.bool_, (sentences,), "is_sentence_removed")
         object.__setattr__(self, "is_sentence_removed", removed)
 
@@ -286,10 +314,12 @@ class AnswerMap(Drawn):
         return range(start, start + len(self.sources[source].sentences))
 
     def to_dataframe(self) -> "pandas.DataFrame":
-        """Return a row for each statement and source, followed by those of its sentences that were removed.
+        """Return a row for each statement and source, followed by those of its sentences that were measured.
 
         ``attributed`` says whether the statement is attributed to the source; ``sentence`` is missing in the
-        row of a whole source. ``is_title`` marks what is no sentence but the source's name in the prompt.
+        row of a whole source. ``screened`` is the estimated effect of a sentence that was not removed by
+        itself, whose ``effect`` is missing. ``is_title`` marks what is no sentence but the source's name in
+        the prompt.
         """
         import pandas
 
@@ -306,27 +336,30 @@ class AnswerMap(Drawn):
                     "sentence": None,
                     "is_title": False,
                     "effect": self._effect(self.effects[index], statement),
+                    "screened": None,
                     "attributed": part is not None,
                     "alone": None if part is None else part.alone,
                     "deleted": None if part is None or part.sentence is not None else part.deleted,
                 }
                 rows.append(row)
                 for place, line in enumerate(self.sentence_rows(index)):
-                    if self.is_sentence_removed[line]:
-                        is_named = part is not None and part.sentence == place
-                        rows.append(
-                            {
-                                **row,
-                                "sentence": source.sentences[place].text,
-                                "is_title": source.is_title(place),
-                                "effect": self._effect(self.sentence_effects[line], statement),
-                                "attributed": is_named,
-                                "alone": None,
-                                "deleted": part.deleted if part is not None and is_named else None,
-                            }
-                        )
+                    is_removed, is_screened = self.is_sentence_removed[line], self.is_sentence_screened[line]
+                    if not (is_removed or is_screened):
+                        continue
+                    effect = self._effect(self.sentence_effects[line], statement)
+                    is_named = part is not None and part.sentence == place
+                    of_sentence = {
+                        "sentence": source.sentences[place].text,
+                        "is_title": source.is_title(place),
+                        "effect": effect if is_removed else None,
+                        "screened": float(self.screened_effects[number, line]) if is_screened else None,
+                        "attributed": is_named,
+                        "alone": None,
+                        "deleted": part.deleted if part is not None and is_named else None,
+                    }
+                    rows.append({**row, **of_sentence})
         columns = ["statement", "text", "origin", "source", "sentence", "effect", "attributed"]
-        return pandas.DataFrame(rows, columns=[*columns, "alone", "deleted", "is_title"])
+        return pandas.DataFrame(rows, columns=[*columns, "alone", "deleted", "is_title", "screened"])
 
     @staticmethod
     def _effect(effects: Float[np.ndarray, " tokens"], statement: Statement) -> float:

@@ -22,7 +22,9 @@ _INTERVAL = 0.1  # seconds between two updates in a notebook
 
 
 @contextmanager
-def progress_bar(choice: Any, part: str = EXPLAINING, report: Any = None) -> Iterator[Progress | None]:
+def progress_bar(
+    choice: Any, part: str = EXPLAINING, report: Any = None, *, is_first: bool = False
+) -> Iterator[Progress | None]:
     """Turn the ``progress`` argument of a caller into a function that reports progress.
 
     Args:
@@ -31,6 +33,7 @@ def progress_bar(choice: Any, part: str = EXPLAINING, report: Any = None) -> Ite
             for none; ``None`` for a bar in a notebook if the run takes long.
         part: What runs.
         report: The report so far, if there is one.
+        is_first: Whether a part of another name is the first one.
 
     Yields:
         A function of the finished and the total number of token positions, or ``None``.
@@ -45,7 +48,7 @@ def progress_bar(choice: Any, part: str = EXPLAINING, report: Any = None) -> Ite
         )
     if callable(choice):
         taken = _keywords_of(choice, {"part": part, "report": report})
-        yield partial(choice, **taken) if part == EXPLAINING or "part" in taken else None
+        yield partial(choice, **taken) if is_first or part == EXPLAINING or "part" in taken else None
     elif choice or (choice is None and in_notebook()):
         bar = _notebook_bar if in_notebook() else _terminal_bar
         with bar(0.0 if choice else DELAY, part) as tell:

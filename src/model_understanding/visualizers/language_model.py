@@ -7,7 +7,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from model_understanding.answer_map.compute import mapped_answer, require_sources
+from model_understanding.answer_map.compute import DOCUMENTS, mapped_answer, require_sources
 from model_understanding.attention.capture.record import recorded_once
 from model_understanding.attention.for_report import MapChoice
 from model_understanding.attention.keep import AxisChoice, Keep
@@ -1221,7 +1221,10 @@ class GenerativeModelVisualizer(Visualizer):
         messages: Messages | Chat | Mapping[str, Any] | None = None,
         documents: Any = None,
         answer: Continuation | None = None,
+        against: Contrast | None = None,
+        span: Span | None = None,
         max_new_tokens: int = 64,
+        progress: ProgressChoice = None,
     ) -> AnswerMap:
         """Return which documents each statement of an answer comes from, and which rest on none of them.
 
@@ -1244,12 +1247,22 @@ class GenerativeModelVisualizer(Visualizer):
                 folders, or documents of LangChain, LlamaIndex or Haystack. Those that are not in the prompt
                 are named.
             answer: The answer, as a text or as token ids; generated greedily if left out.
+            against: What the tokens of the answer, or of the span, are compared with: the difference of their
+                log-probabilities is explained. A token for each, or a text of as many tokens, as ``"1949"``
+                for the span ``"1931"``; each stands after the same tokens as the token it is compared with.
+                ``"runner-up"`` is the likeliest other token at each step.
+            span: The part of the answer that is explained, as one statement: start and end in its tokens, or
+                a piece of its text, as ``"1931"``. Its statements, each by itself, if left out.
             max_new_tokens: Most tokens to generate.
+            progress: As in ``compute_saliency``, for each step by itself, with the positions that it runs. A
+                function with a parameter ``part`` gets the step in words; one without is called for the
+                first step only, which hides each document.
 
         Returns:
             The answer map.
 
         Raises:
+            StoppedError: ``progress`` returned ``False``.
             InputError: The prompt, the question or the documents cannot be used, or no document is in the
                 prompt.
             UnsupportedModelError: The model is not a causal language model.
@@ -1259,7 +1272,14 @@ class GenerativeModelVisualizer(Visualizer):
         sourced = sourced_prompt(model.tokenizer, prompt, question, messages, documents)
         require_room_for_answer(model, sourced, answer, max_new_tokens)
         encoding = self._continued(sourced.prompt, answer, max_new_tokens)
-        return mapped_answer(model, encoding, sourced, given=answer is not None)
+        target = None
+        if span is not None or against is not None:
+            (target,) = TargetSpec(target="continuation", against=against, span=span).targets(model, encoding)
+
+        def follow(part: str, total: int, run: Callable[[], Any]) -> Any:
+            return as_part(run, progress, part, total=total, is_first=part == DOCUMENTS)
+
+        return mapped_answer(model, encoding, sourced, given=answer is not None, target=target, follow=follow)
 
     def _encode(self, prompt: Prompt, continuation: Continuation | None = None) -> Encoding:
         return encoded_prompt(self.runner.model, prompt, continuation)

@@ -231,9 +231,12 @@ def _detail(answer_map: AnswerMap, place: int, part: SourceEffect) -> str:
     sizes = [f"effect {format_number(part.effect)}{hidden}"]
     if part.alone is not None:
         sizes.append(f"{format_number(part.alone)} as the only source")
+    if part.copies:
+        sizes.append(f"{len(part.copies)} sentences of it replace each other")
     if part.deleted is not None and answer_map.removal == "hidden":
-        what = "the document" if part.sentence is None else f"the {_noun(answer_map, part)}"
-        sizes.append(f"{format_number(part.deleted)} when {what} is deleted from the prompt")
+        what = "the document is" if part.sentence is None else f"the {_noun(answer_map, part)} is"
+        what = "these sentences are" if part.copies else what
+        sizes.append(f"{format_number(part.deleted)} when {what} deleted from the prompt")
     text = f"statement {place}: {'; '.join(sizes)}"
     if part.sentence is None:
         return text
@@ -342,7 +345,18 @@ def unfounded_words(answer_map: AnswerMap) -> str:
 def _facts(answer_map: AnswerMap, columns: Sequence[int]) -> Iterator[str]:
     yield NOTE
     yield UNIT
+    if answer_map.against:
+        yield (
+            f"Compared with “{printable(''.join(answer_map.against).strip(), _NAME)}”: effects are on how "
+            "much likelier each token is than the one it is compared with."
+        )
     yield RULE
+    screened = int(answer_map.is_sentence_screened.sum())
+    if screened:
+        yield (
+            f"{int(answer_map.is_sentence_removed.sum())} sentences were removed by themselves; "
+            f"{screened} others were only screened, by estimates of their effects."
+        )
     if len(columns) < len(answer_map.sources):
         count = len(answer_map.sources)
         yield f"The table has {len(columns)} of {count} sources, those with the largest effects."
