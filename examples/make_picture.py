@@ -14,7 +14,7 @@ SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgr
 
 
 def main() -> None:
-    """Save the contrast of a step with its most likely alternative, and the summary of a data set."""
+    """Save the contrast of a step with another token, the sources of an answer, a data set's summary."""
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
@@ -23,6 +23,8 @@ def main() -> None:
         page.locator("[data-view=written] [role=option]").nth(STEP).click()
         page.locator("button.alternative").first.click()
         _save(page, "report.png")
+        page.goto((FOLDER / "sources.html").as_uri() + "#statement=1")
+        _save(page, "sources.png")
         page.goto((FOLDER / "summary.html").as_uri())
         _save(page, "summary.png")
         browser.close()

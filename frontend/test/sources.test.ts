@@ -5,7 +5,7 @@ import { fragmentOf, INITIAL, litBy, sentenceEffect, stateOf } from "../src/sour
 import { likelihood, nats, strengthOf } from "../src/sources/words";
 
 const statement = (sources: number[], sentences: number[]) => ({
-  attributed: sources.map((source) => ({ source })),
+  sources,
   sentences,
 });
 const payload = {

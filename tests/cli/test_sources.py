@@ -46,7 +46,7 @@ def test_the_answer_map_is_the_library_s(command: Callable, model: str, folder: 
 def test_it_is_printed_with_its_sentence_first(
     command: Callable, model: str, folder: Path, tmp_path: Path
 ) -> None:
-    files = [tmp_path / f"answers.{suffix}" for suffix in ("json", "csv")]
+    files = [tmp_path / f"answers.{suffix}" for suffix in ("json", "csv", "html")]
     options = [word for file in files for word in ("--out", str(file))]
     outcome = command(
         "sources", model, "--documents", str(folder), "--question", QUESTION, "--answer", ANSWER, *options
@@ -60,6 +60,7 @@ def test_it_is_printed_with_its_sentence_first(
     assert "Sources (built-in prompt): [1] film.txt, [2] plot.txt" in words
     assert "⟨film.txt⟩" in words
     assert files[1].read_text(encoding="utf-8").startswith("statement,text,origin")
+    assert files[2].read_text(encoding="utf-8") == answers.to_html()
 
 
 def test_a_statement_that_rests_on_nothing_sets_the_exit_code(

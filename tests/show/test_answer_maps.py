@@ -3,6 +3,7 @@
 import json
 import math
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from sample_results import HOSTILE
 
 from model_understanding import InputError
 from model_understanding.results import AnswerMap
+from model_understanding.results.answer_map import SourceEffect
 from model_understanding.show.figures.answer_map import answer_map_figure
 from model_understanding.show.page.document import html_fragment, html_page
 from model_understanding.show.payload.answer_map import answer_map_json, answer_map_payload
@@ -83,6 +85,13 @@ def test_words_of_a_statement_are_its_words():
         assert "".join(run.text for run in runs).strip() == statement.text
         assert runs[-1].origin == statement.origin
         assert not any(run.origin for run in runs[:-1])
+
+
+def test_a_source_that_changes_a_statement_of_nothing_is_not_where_it_comes_from():
+    shown = answer_map()
+    last = replace(shown.statements[2], sources=(SourceEffect(source=0, effect=1.5),))
+    sources = SourcedAnswer(replace(shown, statements=(*shown.statements[:2], last))).sources
+    assert [(each.statements, each.others) for each in sources] == [((0,), (2,)), ((1,), ()), ((), ())]
 
 
 def test_a_source_is_whole_line_breaks_included():

@@ -771,8 +771,10 @@ export interface AnswerMapValue {
 export interface AnswerMapSource {
   readonly name: string;
   readonly direction: "ltr" | "rtl";
-  /** The statements that it changes. */
+  /** The statements that come from it. */
   readonly statements: readonly (number)[];
+  /** Other statements that it changes. */
+  readonly others: readonly (number)[];
   readonly sentences: readonly (AnswerMapSentence)[];
 }
 

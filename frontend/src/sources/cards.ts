@@ -19,7 +19,7 @@ export interface Cards {
 export function cardsView(context: PageContext): Cards {
   const { payload, store, theme, tooltip } = context;
   const cards = payload.sources.map((_, index) => cardOf(context, index));
-  const isUsed = (source: AnswerMapSource) => source.statements.length > 0;
+  const isUsed = (source: AnswerMapSource) => source.statements.length + source.others.length > 0;
   const isFew = payload.sources.length <= FEW;
   const first = cards.filter((_, index) => isFew || isUsed(payload.sources[index]));
   const others = cards.filter((card) => !first.includes(card));
@@ -170,11 +170,17 @@ function cardOf(context: PageContext, index: number) {
       const effect = payload.statements[of].effects[index];
       replace(value, effectBar(context, effect), h("strong", {}, nats(effect)));
     } else {
-      const numbers = source.statements.map((each) => each + 1);
-      const words = numbers.length
-        ? `statement${numbers.length > 1 ? "s" : ""} ${listed(numbers)}`
-        : "changes no statement";
-      replace(value, h("span", { class: "note" }, words));
+      const [own, others] = [source.statements, source.others].map((indices) =>
+        listed(indices.map((each) => each + 1)),
+      );
+      const words = [
+        own && `statement${source.statements.length > 1 ? "s" : ""} ${own}`,
+        others && `${own ? "also " : ""}changes ${others}`,
+      ];
+      replace(
+        value,
+        h("span", { class: "note" }, words.filter(Boolean).join(", ") || "changes no statement"),
+      );
     }
     paintSentences();
   };

@@ -77,12 +77,9 @@ export function matrixView(context: PageContext): HTMLElement | null {
     for (const row of cells)
       for (const cell of row) {
         const [statement, source] = [Number(cell.dataset.statement), Number(cell.dataset.source)];
-        const { effects, attributed } = payload.statements[statement];
+        const { effects, sources } = payload.statements[statement];
         paint(cell, theme.colors, effects[source], payload);
-        cell.classList.toggle(
-          "attributed",
-          attributed.some((each) => each.source === source),
-        );
+        cell.classList.toggle("attributed", sources.includes(source));
         cell.setAttribute("aria-pressed", String(state.statement === statement && state.source === source));
       }
     for (const line of box.querySelectorAll<HTMLElement>("tbody tr"))
@@ -155,7 +152,7 @@ export function matrixView(context: PageContext): HTMLElement | null {
       h("h2", { id: "matrix-title" }, "Effect of each source on each statement"),
       h("div", { class: "controls" }, payload.columns.length < every.length && toggle),
     ),
-    note("In nats. A cell opens into the sentences of its source; bold: the statement is attributed to it."),
+    note("In nats. A cell opens into the sentences of its source; bold: the statement comes from it."),
     box,
     opened,
   );

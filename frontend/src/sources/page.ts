@@ -87,7 +87,9 @@ export function mountAnswerMap(element: HTMLElement, payload: AnswerMapPayload, 
     answer.querySelector(`[data-statement="${next}"]`)?.scrollIntoView({ block: "nearest" });
   };
   const source = (by: number) => {
-    const used = payload.sources.flatMap(({ statements }, index) => (statements.length ? [index] : []));
+    const used = payload.sources.flatMap(({ statements, others }, index) =>
+      statements.length || others.length ? [index] : [],
+    );
     const next = among(
       used,
       store.state.source < 0 && by < 0 ? payload.sources.length : store.state.source,

@@ -65,7 +65,7 @@ export function litBy(payload: AnswerMapPayload, state: Readonly<PageState>): Li
   const isOverStatement = state.overStatement >= 0;
   const source = state.overSource >= 0 ? state.overSource : isOverStatement ? -1 : state.source;
   const statement = isOverStatement ? state.overStatement : state.overSource >= 0 ? -1 : state.statement;
-  const linked = statement >= 0 ? statements[statement].attributed.map((each) => each.source) : [];
+  const linked = statement >= 0 ? statements[statement].sources : [];
   const own = source >= 0 ? sources[source].statements : [];
   return {
     words:

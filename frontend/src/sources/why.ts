@@ -125,8 +125,8 @@ export function effectBar({ payload, theme }: PageContext, effect: number): HTML
 
 function sourceParts(context: PageContext, source: number): Child[] {
   const { payload, store } = context;
-  const { name, statements } = payload.sources[source];
-  const lines = statements.map((index) => {
+  const { name, statements, others } = payload.sources[source];
+  const line = (index: number) => {
     const { text, effects } = payload.statements[index];
     return h(
       "li",
@@ -139,13 +139,14 @@ function sourceParts(context: PageContext, source: number): Child[] {
         h("strong", { class: "effect-value" }, nats(effects[source])),
       ),
     );
-  });
+  };
+  const words = statements.length ? "Statements that come from it:" : "No statement comes from it.";
   return [
     close(context),
     h("h3", {}, `[${source + 1}] `, bdi(name)),
-    lines.length
-      ? h("p", { class: "verdict", role: "status", "data-role": "verdict" }, "Statements that it changes:")
-      : h("p", { class: "verdict", role: "status", "data-role": "verdict" }, "It changes no statement."),
-    h("ol", { class: "effects" }, ...lines),
+    h("p", { class: "verdict", role: "status", "data-role": "verdict" }, words),
+    h("ol", { class: "effects" }, ...statements.map(line)),
+    others.length > 0 && note("It also changes, without being where they come from:"),
+    h("ol", { class: "effects" }, ...others.map(line)),
   ];
 }

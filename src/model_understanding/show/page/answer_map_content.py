@@ -34,7 +34,7 @@ def answer_map_content(answer_map: AnswerMap) -> dict[str, Any]:
     """
     view = SourcedAnswer(answer_map)
     columns = view.columns()
-    others = [index for index, source in enumerate(view.sources) if not source.statements]
+    others = [index for index, source in enumerate(view.sources) if not (source.statements or source.others)]
     return {
         "title": headline(answer_map),
         "origin": origin_of(answer_map),
@@ -58,7 +58,7 @@ def answer_map_content(answer_map: AnswerMap) -> dict[str, Any]:
         "sources": [
             (view.name(index), (_text(source),))
             for index, source in enumerate(view.sources)
-            if source.statements
+            if source.statements or source.others
         ],
         "others": [view.name(index) for index in others],
         "columns": [f"[{source + 1}]" for source in columns],

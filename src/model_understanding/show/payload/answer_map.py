@@ -126,6 +126,7 @@ def _source(shown: ShownSource) -> dict[str, Any]:
         "name": shown.name,
         "direction": shown.direction,
         "statements": list(shown.statements),
+        "others": list(shown.others),
         "sentences": [
             {"text": each.text, "row": each.row, "isTitle": each.is_title, "isKept": each.is_kept}
             for each in shown.sentences

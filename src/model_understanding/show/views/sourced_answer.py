@@ -92,6 +92,7 @@ class ShownSource:
         name: Its name.
         direction: The reading direction of its text.
         statements: Indices of the statements that come from it.
+        others: Indices of other statements that it changes.
         sentences: Its sentences.
         effect: Its largest effect on a statement.
     """
@@ -99,6 +100,7 @@ class ShownSource:
     name: str
     direction: Literal["ltr", "rtl"]
     statements: tuple[int, ...]
+    others: tuple[int, ...]
     sentences: tuple[ShownSentence, ...]
     effect: float
 
@@ -301,15 +303,17 @@ class SourcedAnswer:
             for part in each.sources
             if part.source == index and part.sentence is not None
         }
+        own = tuple(number for number, each in enumerate(self.statements) if index in each.sources)
         texts = self._texts(index)
         is_title = [source.is_title(place) for place in range(len(lines))]
         return ShownSource(
             name=printable(source.name, _NAME),
             direction=direction_of(texts),
-            statements=tuple(
+            statements=own,
+            others=tuple(
                 number
                 for number, each in enumerate(answer_map.statements)
-                if any(part.source == index for part in each.sources)
+                if number not in own and any(part.source == index for part in each.sources)
             ),
             sentences=tuple(
                 ShownSentence(text=text, row=row, is_title=title, is_kept=kept or title, effect=effect)
