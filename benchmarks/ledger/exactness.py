@@ -74,7 +74,16 @@ def faults(known: set[str]) -> Iterator[Row]:
 
 
 def equality(known: set[str]) -> Iterator[Row]:
-    """Yield how far ledgers with exchanged roles, and pairs in a batch, are from those alone."""
+    """Yield how far other ways to compute a ledger are from it: exchanged roles, a batch, eager attention."""
+    if "sdpa against eager" not in known:
+        errors = dict(_errors_of_eager())
+        worst = max(errors, key=lambda name: errors[name])
+        yield {
+            "key": "sdpa against eager",
+            "error": errors[worst],
+            "worst": worst,
+            "architectures": len(errors),
+        }
     for name, kind, pairs, options in (
         ("demo:sentiment", ModelVisualizer, CLASSIFIER, {"target": 1, "against": 0}),
         ("demo:smollm2", GenerativeModelVisualizer, LANGUAGE_MODEL, {"target": [260], "against": 28}),
@@ -92,6 +101,18 @@ def equality(known: set[str]) -> Iterator[Row]:
             errors.append(np.abs(one + other).max() / np.abs(one).max())
         yield {"key": f"{name}, exchanged", "error": float(max(errors))}
         yield {"key": f"{name}, batch", "error": _error_of_batch(visualizer, texts)}
+
+
+def _errors_of_eager() -> Iterator[tuple[str, float]]:
+    for architecture in tiny.ARCHITECTURES:
+        if architecture.name in _WITHOUT_STREAM or not architecture.has_attention:
+            continue
+        try:
+            fused = _ledger(tiny.visualizer_of(architecture.name, "sdpa")).residual
+        except ValueError:  # it has no fused attention
+            continue
+        eager = _ledger(tiny.visualizer_of(architecture.name, "eager")).residual
+        yield architecture.name, float(np.abs(fused - eager).max() / np.abs(eager).max())
 
 
 def _error_of_batch(visualizer: Any, texts: list[tuple[str, str]]) -> float:

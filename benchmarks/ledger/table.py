@@ -107,11 +107,17 @@ def _faults(rows: Sequence[Row]) -> str:
 
 
 def _equality(rows: Sequence[Row]) -> str:
-    errors = ", ".join(f"{row['key']}: {row['error']:.0e}" for row in rows)
+    errors = ", ".join(f"{_equal(row)}: {row['error']:.0e}" for row in rows)
     return (
-        "Largest relative difference with exchanged roles, and of pairs in a batch of three to those alone: "
-        f"{errors}."
+        "Largest relative difference with exchanged roles, of pairs in a batch of three to those alone, and "
+        f"between fused and eager attention: {errors}."
     )
+
+
+def _equal(row: Row) -> str:
+    if "architectures" not in row:
+        return row["key"]
+    return f"{row['key']} on {row['architectures']} architectures, the worst being {row['worst']}"
 
 
 def _summary(values: Sequence[float]) -> str:

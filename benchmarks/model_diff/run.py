@@ -1,8 +1,10 @@
 """Check the difference between two models against what it claims: ``scripts/bench model_diff``.
 
 Three pairs of models on 20 texts each: does what is booked sum to the change of the answer, and how much of
-it comes back if the 5 % of modules with the largest values are restored, or as many random ones? Then 20
-planted changes: one module gets a random change of rank one among small ones everywhere; is it first?
+it comes back if the 5 % of modules with the largest values are restored, or as many random ones? Then planted
+changes: is the module that was changed on purpose first? In all of them each module is also restored alone,
+without the project: do the values agree with these effects, and is the module ranked first the one that moves
+the answer most?
 """
 
 import argparse
@@ -15,7 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import plants
 import torch
+from alone import Reader, agreement, best_share, effects_of, place_of
 from table import write_table
 from texts import FURTHER, LESSONS, PROMPTS, REVIEWS
 from torch import nn
@@ -26,7 +30,8 @@ FOLDER = Path(__file__).parent
 GROUP = 64  # weights that share a scale in the 4-bit rounding
 RESTORED = 0.05  # share of the modules
 TIMED = 5  # texts that are timed
-PLANTED, AROUND = 0.2, 0.01  # size of the planted change and of those around it, relative to the weights
+ALONE = 5  # texts of a pair of language models on which each module is restored alone
+RANDOM_TEXTS = 10  # texts of the random change
 
 
 def main() -> None:
@@ -41,7 +46,13 @@ def main() -> None:
         "SmolLM2-135M ↔ weights rounded to 4 bits": _rounded,
         "SmolLM2-135M ↔ LoRA trained on 8 sentences": _adapted,
         "demo:sentiment ↔ trained further on 8 reviews": _trained,
-        "planted: one module of SmolLM2-135M": _planted,
+        "SmolLM2-135M, one module edited": lambda count: _planted("demo:smollm2", PROMPTS[:count], _edited),
+        "demo:sentiment, one module edited": lambda count: _planted(
+            "demo:sentiment", REVIEWS[:count], _edited, quantity="log_prob"
+        ),
+        "SmolLM2-135M, a random change of one module": lambda count: _planted(
+            "demo:smollm2", PROMPTS[: min(count, RANDOM_TEXTS)], _changed_at_random
+        ),
     }
     path = FOLDER / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {}
@@ -86,7 +97,19 @@ def _trained(count: int) -> dict[str, Any]:
     inputs = [base.tokenizer(text, return_tensors="pt") for text, _ in FURTHER]
     _train(model, inputs, [label for _, label in FURTHER], rate=1e-4, epochs=4)
     other = ModelVisualizer(model=model, tokenizer=base.tokenizer)
-    return _row(base, other, REVIEWS[:count], quantity="log_prob")
+    row = _row(base, other, REVIEWS[:count], alone=count, quantity="log_prob")
+    row["best"] = statistics.median(
+        best_share(_reader(base, text), base.model, model, _with_weights(model), row["restored_modules"])
+        for text in REVIEWS[:count]
+    )
+    return row
+
+
+def _with_weights(model: nn.Module) -> list[str]:
+    """Return the names of modules that have weights of their own; all of them were trained."""
+    return [
+        name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))
+    ]
 
 
 def _train(model: Any, inputs: Sequence[Any], labels: Sequence[int] | None, rate: float, epochs: int) -> None:
@@ -102,8 +125,8 @@ def _train(model: Any, inputs: Sequence[Any], labels: Sequence[int] | None, rate
             optimizer.step()
 
 
-def _row(base: Any, other: Any, texts: Sequence[str], **question: Any) -> dict[str, Any]:
-    diffs, times = list[ModelDiff](), []
+def _row(base: Any, other: Any, texts: Sequence[str], alone: int = ALONE, **question: Any) -> dict[str, Any]:
+    diffs, times, agreements = list[ModelDiff](), [], []
     for index, text in enumerate(texts):
         start = time.perf_counter()
         if index < TIMED:
@@ -111,6 +134,8 @@ def _row(base: Any, other: Any, texts: Sequence[str], **question: Any) -> dict[s
             times.append((time.perf_counter() - start) / _two_passes(base, other, text))
             most = math.ceil(RESTORED * len(diff.modules))
         diffs.append(base.compute_model_diff(other, text, restore=most, **question))
+        if index < alone:
+            agreements.append(_agreements(base, other, text, diffs[-1]))
     missing = [abs(sum(change.value for change in diff.modules) - diff.difference) for diff in diffs]
     restored = [diff.restored for diff in diffs if diff.restored is not None]
     random = [share for each in restored for share in each.random_shares]
@@ -126,7 +151,34 @@ def _row(base: Any, other: Any, texts: Sequence[str], **question: Any) -> dict[s
         "random": statistics.median(random),
         "random_size": statistics.median(map(abs, random)),
         "time": statistics.median(times),
+        "alone": agreements,
     }
+
+
+def _agreements(base: Any, other: Any, text: str, diff: ModelDiff) -> dict[str, Any]:
+    """Return how the values of modules agree with what each module alone changes."""
+    values = {change.name: change.value for change in diff.modules}
+    reader, model = _reader(base, text), _without_adapter(other.model)
+    restored = effects_of(reader, base.model, model, values)
+    put_in = effects_of(reader, model, base.model, values)
+    both_ways = {name: (restored[name] - put_in[name]) / 2 for name in values}
+    return {
+        "value": diff.difference,
+        **agreement(values, restored),
+        "both_ways": agreement(values, both_ways),
+    }
+
+
+def _reader(base: Any, text: str) -> Reader:
+    """Return what reads the log-probability of the first model's answer."""
+    encoded = base.tokenizer(text, return_tensors="pt")
+    with torch.no_grad():
+        logits = base.model(**encoded).logits
+    return Reader(encoded, int((logits if logits.ndim == 2 else logits[:, -1])[0].argmax()))
+
+
+def _without_adapter(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def _two_passes(base: Any, other: Any, text: str) -> float:
@@ -140,36 +192,42 @@ def _two_passes(base: Any, other: Any, text: str) -> float:
     return time.perf_counter() - start
 
 
-def _planted(count: int) -> dict[str, Any]:
-    base = GenerativeModelVisualizer("demo:smollm2")
-    names = [
-        name
-        for name, module in base.model.named_modules()
-        if isinstance(module, nn.Linear) and "layers" in name
-    ]
-    generator = torch.Generator().manual_seed(0)
-    first, places = 0, []
-    for text in PROMPTS[:count]:
-        name = names[int(torch.randint(len(names), (), generator=generator))]
-        model = copy.deepcopy(base.model)
-        with torch.no_grad():
-            for key, module in model.named_modules():
-                if key in names:
-                    size, rank = (PLANTED, 1) if key == name else (AROUND, 4)
-                    module.weight.add_(_change(module.weight, size, rank, generator))
-        other = GenerativeModelVisualizer(model=model, tokenizer=base.tokenizer)
-        diff = base.compute_model_diff(other, text)
-        order = [change.name for change in diff.strongest(len(diff.modules))]
-        places.append({"module": name, "place": order.index(name) + 1, "difference": diff.difference})
-        first += order[0] == name
-    return {"texts": len(places), "first": first, "places": places}
+def _planted(
+    name: str, texts: Sequence[str], change_of: Callable[..., torch.Tensor], **question: Any
+) -> dict[str, Any]:
+    kind = ModelVisualizer if name == "demo:sentiment" else GenerativeModelVisualizer
+    base: Any = kind(name)
+    rows = []
+    for index, text in enumerate(texts):
+        generator = torch.Generator().manual_seed(index)
+        module = plants.drawn(base.model, index, generator)
+        reader = _reader(base, text)
+        change = change_of(base.model, module, reader, generator)
+        weight = base.model.get_submodule(module).weight
+        size = float(change.norm() / weight.detach().norm())
+        other = kind(model=plants.planted(base.model, module, change, generator), tokenizer=base.tokenizer)
+        diff = base.compute_model_diff(other, text, **question)
+        values = {each.name: each.value for each in diff.modules}
+        restored = effects_of(reader, base.model, other.model, values)
+        rows.append(
+            {
+                "module": module,
+                "size": size,
+                "value": diff.difference,
+                "place": place_of(module, values),
+                "place_by_effect": place_of(module, restored),
+                **agreement(values, restored),
+            }
+        )
+    return {"texts": len(rows), "planted": True, "alone": rows}
 
 
-def _change(weight: torch.Tensor, size: float, rank: int, generator: torch.Generator) -> torch.Tensor:
-    """Return a random change of some rank, whose size is a share of that of the weights."""
-    rows, columns = weight.shape
-    change = torch.randn(rows, rank, generator=generator) @ torch.randn(rank, columns, generator=generator)
-    return change * (size * weight.norm() / change.norm())
+def _edited(model: Any, name: str, reader: Reader, generator: torch.Generator) -> torch.Tensor:
+    return plants.edit(model, name, reader)
+
+
+def _changed_at_random(model: Any, name: str, reader: Reader, generator: torch.Generator) -> torch.Tensor:
+    return plants.random_change(model.get_submodule(name).weight, plants.RANDOM, 1, generator)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 import tiny_models
 from changed_models import TEXT, changed, noise
 
-from model_understanding import GenerativeModelVisualizer, ModelDiff, ModelDiffSummary
+from model_understanding import GenerativeModelVisualizer, ModelDiff, ModelDiffSummary, ModelVisualizer
 
 OTHER = "A fine film, really."
 
@@ -41,7 +41,7 @@ def test_in_words(command: Callable, classifier: str, tuned: dict[str, str]) -> 
     assert outcome.code == 0
     assert "The logit of" in outcome.out
     assert "Restoring the 3 modules with the largest values brings back" in " ".join(outcome.out.split())
-    assert "30 modules have other weights; in 0 they are the same" in outcome.out
+    assert "all 30 modules that the answer is computed from have other weights" in outcome.out
     assert "A diff splits a joint change" in outcome.out
     table = [line for line in outcome.out.splitlines() if line.strip().startswith("bert.")]
     assert len(table) <= 2
@@ -82,6 +82,10 @@ def test_a_head_that_is_untrained_has_no_limit(command: Callable, classifier: st
     body.config.save_pretrained(tmp_path)
     body.save_pretrained(tmp_path)
     visualizer.tokenizer.save_pretrained(tmp_path)
+    assert not visualizer.runner.model.loaded.untrained
+    assert ModelVisualizer(str(tmp_path)).runner.model.loaded.untrained == (
+        *("classifier.bias", "classifier.weight"),
+    )
     outcome = command("diff", classifier, str(tmp_path), OTHER)
     assert outcome.code == 0, outcome.err
     assert "untrained head: this explains random weights" in " ".join(outcome.out.split())
@@ -96,6 +100,18 @@ def test_the_help_offers_what_a_diff_takes(command: Callable) -> None:
     for option in ("--choice", "--label", "--document", "--mask", "--pooling", "--hypothesis-template"):
         assert f"{option} " not in words
     assert "--continuation" in words
+    for other in ("demo:minilm", "encoder–decoder", "context of a question"):
+        assert other not in words
+    assert "encoder–decoder" in " ".join(command("explain", "--help").out.split())
+
+
+def test_models_of_other_kinds(command: Callable, classifier: str, language_model: str) -> None:
+    outcome = command("diff", classifier, language_model, OTHER)
+    assert outcome.code == 2
+    assert "different kinds: sequence-classification and causal-lm." in outcome.err
+    outcome = command("diff", "demo:minilm", classifier, OTHER)
+    assert outcome.code == 2
+    assert "A diff is of classifiers or language models. Got a model for sentence-similarity." in outcome.err
 
 
 def test_the_same_model_twice(command: Callable, classifier: str) -> None:

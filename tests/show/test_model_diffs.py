@@ -12,7 +12,7 @@ from sample_results import HOSTILE, provenance, tokens_of
 
 from model_understanding.errors import InputError
 from model_understanding.results import ModelDiff, ModelDiffSummary, ModuleChange, Restoration, Target
-from model_understanding.show.figures.model_diff import KINDS, model_diff_axes
+from model_understanding.show.figures.model_diff import KINDS, model_diff_axes, model_diff_figure
 from model_understanding.show.page.document import html_page
 from model_understanding.show.payload.model_diff import model_diff_json, model_diff_payload
 from model_understanding.show.payload.model_diff_code import model_diff_code, model_diff_command
@@ -86,6 +86,26 @@ def test_modules_that_share_a_row_and_a_kind_are_summed() -> None:
     shown = model_diff_maps(found)[0]
     assert shown.values[1, 0] == pytest.approx(found.modules[1].value + 5)
     assert all(-1 <= cell.strength <= 1 for cell in shown.ranked)
+
+
+def test_rows_of_modules_have_the_shortest_ending_that_names_one_module() -> None:
+    found = diff(layers=2)
+    names = ("model.embed_tokens", "model.norm", "pooler.down_proj", "final.norm")
+    others = tuple(ModuleChange(name=name, kind="linear", value=0.1) for name in names)
+    modules = (*found.modules[1:7], *others)
+    found = replace(found, modules=modules, at_tokens=np.ones((10, len(found.tokens))))
+    labels = model_diff_maps(found)[0].row_labels
+    assert labels == ("0", "1", "embed_tokens", "model.norm", "pooler.down_proj", "final.norm")
+
+
+def test_a_number_in_a_cell_is_written_smaller_but_never_shortened() -> None:
+    own = diff()
+    rows = np.full(own.at_tokens.shape, -0.00512)
+    found = replace(own, at_tokens=rows, modules=tuple(replace(each, value=-0.0123) for each in own.modules))
+    texts = [text for axes in model_diff_figure(found).axes for text in axes.texts]
+    cells = [text for text in texts if text.get_text() and "What" not in text.get_text()]
+    assert {text.get_text() for text in cells} == {"−0.012", "−0.0051", "−0.015"}
+    assert len({text.get_fontsize() for text in cells}) > 1
 
 
 def test_the_data_of_the_page_fits_the_schema_and_says_what_every_output_says() -> None:

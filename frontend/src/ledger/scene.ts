@@ -18,7 +18,7 @@ const MOST_NAMED = 600;
 const SLANT = Math.PI / 3;
 const WRITTEN = 0.02; // of the strongest color, from which a cell says its share
 const LEAST_FOR_NUMBERS = 40;
-const LONGEST = 118; // of a slanted name
+const LONGEST = 168; // of a slanted name
 
 export interface Grid {
   readonly top: Scene;

@@ -18,13 +18,22 @@ from model_understanding.errors import InputError
 from model_understanding.results import Failure, ModelDiff, ModelDiffSummary
 from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
+TASKS = (SEQUENCE_CLASSIFICATION, CAUSAL_LM)
 TOO_DIFFERENT = 3  # exit code: the target's value changes by more than --fail-above
 
 
-@takes_model(metavar="BASE", tasks=(SEQUENCE_CLASSIFICATION, CAUSAL_LM))
+@takes_model(metavar="BASE", tasks=TASKS)
 @takes(FileOptions, "files", without=("choice_column", "continuation_column"))
 @takes(TargetOptions, "asked")
-@takes(InputOptions, "given", without=("choices", "labels", "documents", "mask", "max_new_tokens"))
+@takes(
+    InputOptions,
+    "given",
+    without=("choices", "labels", "documents", "mask", "max_new_tokens"),
+    helps={
+        "pair": "Second text of a pair, for a classifier.",
+        "continuation": "Continuation of the prompt: one token, whose log-probability is compared.",
+    },
+)
 def diff(
     tuned: Annotated[
         str,
@@ -76,12 +85,16 @@ def diff(
     failures = files.failures(len(sources))
     with reserved_stdout() as data:
         with Steps() as steps:
-            visualizer = load_visualizer(choice, steps, model_input.check, model_input.refined)
-            if not hasattr(visualizer, "compute_model_diff"):
-                raise InputError(
-                    f"A diff is of classifiers or language models. Got a model for {visualizer.task}.",
-                    hint="Save a report of each model with explain, and pass both to compare.",
-                )
+
+            def check(task: str) -> None:
+                if task not in TASKS:
+                    raise InputError(
+                        f"A diff is of classifiers or language models. Got a model for {task}.",
+                        hint="Save a report of each model with explain, and pass both to compare.",
+                    )
+                model_input.check(task)
+
+            visualizer = load_visualizer(choice, steps, check, model_input.refined)
             question = asked.of(visualizer.task)
             from model_understanding.visualizers.model_diffs import other_visualizer
 
@@ -138,10 +151,10 @@ def diff(
 def _require_trained(*visualizers: Any) -> None:
     """Raise InputError if a limit is set on what random weights change."""
     for visualizer in visualizers:
-        provenance = visualizer.runner.model.loaded.provenance
-        if any(caution.startswith("untrained") for caution in provenance.cautions):
+        loaded = visualizer.runner.model.loaded
+        if loaded.untrained:
             raise InputError(
-                f"The head of {provenance.model} is untrained: there is nothing to compare.",
+                f"The head of {loaded.provenance.model} is untrained: there is nothing to compare.",
                 hint="Pass a model whose checkpoint has its head, or leave --fail-above out.",
             )
 

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from model_understanding.cli.options import MODEL, ONE_KIND, Command, flag, takes
+from model_understanding.cli.options import MODEL, ONE_KIND, Command, flag, takes, with_help
 from model_understanding.cli.progress import Steps
+from model_understanding.demo_models import DEMO_MODELS, demo_model_folder
 from model_understanding.errors import InputError
 from model_understanding.targets.names import (
     CAUSAL_LM,
@@ -92,6 +93,14 @@ def _tasks_in_words(tasks: Collection[str]) -> str:
     return f"What to explain the model as: {', '.join(task for task in KINDS if task in tasks)}."
 
 
+def _names_in_words(tasks: Collection[str], alternative: str) -> str:
+    """Return what may name a model; demo models that a command does not take are not named."""
+    demos = [name for name, model in DEMO_MODELS.items() if model.task in tasks]
+    *others, last = ["Hub ID", "folder", ".gguf file", *demos]
+    names = f"{', '.join(others)} or {last}"
+    return f"{names}; or {alternative}." if alternative else f"{names}."
+
+
 def _option(help: str, default: str | bool = False, metavar: str | None = None, panel: str = MODEL) -> Any:
     return typer.Option(metavar=metavar, help=help, show_default=default, rich_help_panel=panel)
 
@@ -126,7 +135,6 @@ class ModelChoice:
         str,
         typer.Argument(
             metavar="MODEL",
-            help="Hub ID, folder, .gguf file, demo:sentiment, demo:smollm2 or demo:minilm.",
             show_default=False,
         ),
     ]
@@ -213,16 +221,11 @@ def takes_model(
         parameters = dict(inspect.signature(run).parameters)
         name = parameters["name"]
         task = parameters["task"]
-        option = copy(task.annotation.__metadata__[0])
-        option.help = _tasks_in_words(tasks)
-        parameters["task"] = task.replace(annotation=Annotated[TaskName | None, option])
-        if alternative or metavar:
-            argument = copy(name.annotation.__metadata__[0])
-            argument.metavar = metavar or argument.metavar
-            argument.help = (
-                f"{argument.help.removesuffix('.')}; or {alternative}." if alternative else argument.help
-            )
-            name = name.replace(annotation=Annotated[str, argument])
+        parameters["task"] = task.replace(annotation=with_help(task.annotation, _tasks_in_words(tasks)))
+        argument = copy(name.annotation.__metadata__[0])
+        argument.metavar = metavar or argument.metavar
+        argument.help = _names_in_words(tasks, alternative)
+        name = name.replace(annotation=Annotated[str, argument])
         if optional:
             name = name.replace(default="")
         del parameters["name"]
@@ -254,8 +257,6 @@ def load_visualizer(
     Raises:
         ModelUnderstandingError: The model cannot be loaded or has another task.
     """
-    from model_understanding.demo_models import DEMO_MODELS, demo_model_folder
-
     if choice.name.startswith("demo:"):
         steps(f"Locating {choice.name}")
         demo_model_folder(choice.name, progress=steps)

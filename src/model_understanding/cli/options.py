@@ -1,10 +1,12 @@
 """Options shared by several commands: as types of their parameters, or as groups of them."""
 
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import MISSING, fields
 from enum import StrEnum
 from functools import wraps
+from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -43,9 +45,24 @@ class OnErrorName(StrEnum):
 
 
 Command = Callable[..., None]
+_NO_HELPS: Mapping[str, str] = MappingProxyType({})
 
 
-def takes(group: type, parameter: str, *, without: Collection[str] = ()) -> Callable[[Command], Command]:
+def with_help(annotation: Any, text: str) -> Any:
+    """Return an option's type with another help.
+
+    Args:
+        annotation: The type, annotated with the option.
+        text: The help.
+    """
+    option = copy(annotation.__metadata__[0])
+    option.help = text
+    return Annotated[annotation.__origin__, option]
+
+
+def takes(
+    group: type, parameter: str, *, without: Collection[str] = (), helps: Mapping[str, str] = _NO_HELPS
+) -> Callable[[Command], Command]:
     """Add the fields of a dataclass to a command as options, in the place of one of its parameters.
 
     typer derives a command's options from its signature; the command itself gets the dataclass.
@@ -54,11 +71,13 @@ def takes(group: type, parameter: str, *, without: Collection[str] = ()) -> Call
         group: The dataclass; the types of its fields are annotated with their options.
         parameter: The command's parameter.
         without: Fields that the command does not offer; they keep their defaults.
+        helps: What an option is to this command, by its field, where that is less than to others.
     """
 
     def decorate(command: Command) -> Command:
         offered = [field for field in fields(group) if field.name not in without]
         types = get_type_hints(group, include_extras=True)
+        types |= {name: with_help(types[name], text) for name, text in helps.items()}
 
         @wraps(command)
         def run(**values: Any) -> None:

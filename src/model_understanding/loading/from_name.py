@@ -62,7 +62,8 @@ def load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions) 
     if untrained:
         keys = ", ".join(untrained[:3]) + (" …" if len(untrained) > 3 else "")
         cautions = (f"untrained head: this explains random weights ({keys})",)
-    return LoadedModel(model, tokenizer, task, provenance_of(name, task, model, tokenizer, options, cautions))
+    origin = provenance_of(name, task, model, tokenizer, options, cautions)
+    return LoadedModel(model, tokenizer, task, origin, untrained=tuple(untrained))
 
 
 def resolve_tokenizer(tokenizer: Any, options: LoadingOptions) -> Any:

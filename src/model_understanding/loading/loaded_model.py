@@ -23,6 +23,7 @@ class LoadedModel:
         provenance: Where they come from.
         output_tokenizer: Of an encoder–decoder whose outputs are tokenized in another way than its sources,
             the tokenizer of outputs.
+        untrained: The weights that its checkpoint does not have, which are random.
     """
 
     model: Any
@@ -30,6 +31,7 @@ class LoadedModel:
     task: str
     provenance: Provenance
     output_tokenizer: Any = None
+    untrained: tuple[str, ...] = ()
 
     @property
     def device(self) -> torch.device:

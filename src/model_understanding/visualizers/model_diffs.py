@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from model_understanding.attribution.isolation import Errors, attempted, skips
-from model_understanding.errors import InputError
-from model_understanding.loading import LoadingOptions
+from model_understanding.errors import InputError, ModelUnderstandingError
+from model_understanding.loading import LoadingOptions, detect_task
 from model_understanding.model_diff.adapters import is_adapter, with_adapter
 from model_understanding.model_diff.compute import ModelPair, model_diff
 from model_understanding.results import Failure, ModelDiff, ModelDiffSummary, Target
+from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 from model_understanding.text.encoding import Encoding
 from model_understanding.visualizers.base import Visualizer
 
@@ -37,10 +38,7 @@ def other_visualizer(visualizer: VisualizerT, other: Any) -> VisualizerT:
     if isinstance(other, kind):
         return other
     if isinstance(other, Visualizer):
-        raise InputError(
-            f"The models are of different kinds: {visualizer.task} and {other.task}.",
-            hint="Compare two models of one kind.",
-        )
+        _require_kind(visualizer.task, other.task)
     if isinstance(other, nn.Module):
         return kind(model=other, tokenizer=visualizer.tokenizer)
     if isinstance(other, str | Path):
@@ -68,8 +66,21 @@ def _loaded(visualizer: VisualizerT, name: str) -> VisualizerT:
         other = kind(model=adapted, tokenizer=visualizer.tokenizer)
         return _named(other, name)
     if _has_no_tokenizer(name):
-        return kind(name, tokenizer=visualizer.tokenizer, **options)
+        options["tokenizer"] = visualizer.tokenizer
+    try:
+        task = detect_task(name, known)
+    except ModelUnderstandingError:
+        task = ""  # it names no head; loading it says what is wrong
+    if task in (SEQUENCE_CLASSIFICATION, CAUSAL_LM):
+        _require_kind(visualizer.task, task)  # a language model would load as a classifier with a random head
     return kind(name, **options)
+
+
+def _require_kind(task: str, other: str) -> None:
+    if other != task:
+        raise InputError(
+            f"The models are of different kinds: {task} and {other}.", hint="Compare two models of one kind."
+        )
 
 
 def _named(visualizer: VisualizerT, name: str) -> VisualizerT:

@@ -64,7 +64,7 @@ def test_many_modules_and_what_was_restored() -> None:
     assert view.answer[:2] == (
         "The log-probability of Rome drops by 1; the largest share, 25.0 %, comes from a, "
         "mostly at “capital”.",
-        "No single module has half of it; it takes 2. The next ones: b (25.0 %), c (25.0 %).",
+        "No single module has half of it; the 2 largest together do. The next ones: b (25.0 %), c (25.0 %).",
     )
     assert view.answer[3] == (
         "Restoring the 2 modules with the largest values brings back 80.0 % of the difference; restoring 2 "
@@ -154,7 +154,7 @@ def test_many_texts() -> None:
     )
     assert view.answer[1:] == (
         "The models answer differently on 2 of them.",
-        "A has the largest mean share: 75.0 %.",
+        "The largest mean share, 75.0 %, comes from a.",
     )
     assert [(row.name, row.share, row.signed) for row in view.modules] == [
         ("a", "75.0 %", "0.0 %"),

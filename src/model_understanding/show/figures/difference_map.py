@@ -67,6 +67,7 @@ def map_grid(shown: DifferenceMap, colors: Palette, options: PlotOptions = NO_OP
         scale="contribution",
         masked_label="",
         cell_texts=_cell_texts(values, shown.reach, options),
+        has_numbers=True,
         row_noun="block",
         reach=shown.reach,
         options=options,

@@ -72,6 +72,7 @@ class Grid:
         masked_label: Legend label of masked cells.
         as_percent: Whether values are shown in percent.
         cell_texts: Text of each cell instead of its value, drawable.
+        has_numbers: Whether these texts are numbers: what does not fit is written smaller, never shortened.
         min_width: Minimum width of a cell in inches.
         excluded_label: Legend label of the excluded columns.
         row_noun: What a row is, where not every one is labeled.
@@ -95,6 +96,7 @@ class Grid:
     masked_label: str
     as_percent: bool = False
     cell_texts: tuple[tuple[str, ...], ...] | None = None
+    has_numbers: bool = False
     min_width: float = 0.0
     excluded_label: str = ""
     row_borders: tuple[int, ...] = ()
@@ -401,20 +403,24 @@ def _write_texts(
     cell_width: float,
     cell_height: float,
 ) -> None:
-    """Write into each cell as much of its text as fits."""
+    """Write into each cell as much of its text as fits, or a whole number as large as it can be."""
     size = min(_label_size(cell_height), SMALL_SIZE)
     if cell_width < 0.2 or cell_height * POINTS < size:
         return
     for row, texts in enumerate(cell_texts):
         for column, text in enumerate(texts):
-            fitting = fitted(drawable(text), cell_width - 0.04, size)
+            fitting, own_size = text, size
+            if grid.has_numbers:
+                own_size = max(min(size, size * (cell_width - 0.04) / (text_width(text, size) or 1)), 2.5)
+            else:
+                fitting = fitted(drawable(text), cell_width - 0.04, size)
             axes.text(
                 column + 0.5,
                 row + 0.5,
                 fitting,
                 ha="center",
                 va="center_baseline",
-                fontsize=size,
+                fontsize=own_size,
                 color=text_on(grid.color_of(float(grid.values[row, column]))),
                 **text_style(fitting),
             )

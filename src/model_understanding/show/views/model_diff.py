@@ -165,7 +165,7 @@ def _main_modules(diff: ModelDiff, shares: np.ndarray) -> Iterator[str]:
         f"{_words(diff.modules[index])} ({format_percent(float(shares[index]))})" for index in order[1:3]
     )
     following = f" The next ones: {listed}." if listed else ""
-    yield f"No single module has half of it; it takes {half}.{following}"
+    yield f"No single module has half of it; the {half} largest together do.{following}"
 
 
 def _main_place(diff: ModelDiff) -> Iterator[str]:
@@ -271,8 +271,14 @@ def token_in_quotes(diff: ModelDiff, position: int) -> str:
 def _facts(diff: ModelDiff) -> Iterator[str]:
     if not diff.modules:
         return
-    changed = "1 module has" if len(diff.modules) == 1 else f"{len(diff.modules)} modules have"
-    yield f"{changed} other weights; in {diff.unchanged} they are the same"
+    count = len(diff.modules)
+    if diff.unchanged:
+        changed = "1 module has" if count == 1 else f"{count} modules have"
+        yield f"{changed} other weights; in {diff.unchanged} they are the same"
+    else:
+        changed = "the one module" if count == 1 else f"all {count} modules"
+        has = "has" if count == 1 else "have"
+        yield f"{changed} that the answer is computed from {has} other weights"
     yield gap_words(diff)
     yield NOTE
 
@@ -320,7 +326,7 @@ def model_diff_summary_view(summary: ModelDiffSummary, top: int = 8) -> ModelDif
         answer=tuple(_summary_answer(summary)),
         modules=tuple(
             MeanRow(
-                name=printable(module.name, 60),
+                name=printable(module_words(module.name, module.layer), 60),
                 share=format_percent(module.share),
                 interval=_interval(module.share_interval),
                 signed=format_percent(module.signed_share),
@@ -355,7 +361,7 @@ def _summary_answer(summary: ModelDiffSummary) -> Iterator[str]:
         yield f"The models answer differently{on}."
     main = summary.modules[0]
     words, share = printable(module_words(main.name, main.layer), 60), format_percent(main.share)
-    yield f"{words[:1].upper()}{words[1:]} has the largest {'share' if is_one else 'mean share'}: {share}."
+    yield f"The largest {'share' if is_one else 'mean share'}, {share}, comes from {words}."
     if summary.restored is not None:
         back = f"brings back {format_percent(summary.restored)} of the difference{'' if is_one else 's'}"
         if summary.restored_at_random is None:

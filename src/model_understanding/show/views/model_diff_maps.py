@@ -1,6 +1,6 @@
 """The difference between two models as heat maps: blocks × their modules, blocks × tokens, tokens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -38,7 +38,7 @@ def model_diff_maps(diff: ModelDiff, top: int = 8) -> tuple[DifferenceMap, ...]:
 def _maps(diff: ModelDiff, top: int) -> Iterator[DifferenceMap]:
     keys = _row_keys(diff)
     names = tuple(_row_name(key) for key in keys)
-    labels = _row_labels(keys)
+    labels = _row_labels(keys, diff.modules)
     row_of = [keys.index(_row_key(change)) for change in diff.modules]
     by_token, has_rest = _by_token(diff)
 
@@ -170,13 +170,16 @@ def _row_name(key: int | str) -> str:
     return f"block {key}" if isinstance(key, int) else printable(module_words(key, None), 60)
 
 
-def _row_labels(keys: list[int | str]) -> tuple[str, ...]:
-    """Return short names of rows: of modules the last part, where that is the only one of its name."""
-    lasts = [str(key).rpartition(".")[2] for key in keys]
-    return tuple(
-        printable(last if lasts.count(last) == 1 else str(key), 24)
-        for key, last in zip(keys, lasts, strict=True)
-    )
+def _row_labels(keys: list[int | str], modules: Sequence[ModuleChange]) -> tuple[str, ...]:
+    """Return short names of rows: of modules the last parts that no other module's name ends with."""
+    names = [change.name for change in modules]
+    return tuple(printable(str(key) if isinstance(key, int) else _short(key, names), 24) for key in keys)
+
+
+def _short(name: str, names: Sequence[str]) -> str:
+    parts = name.split(".")
+    endings = (".".join(parts[first:]) for first in range(len(parts) - 1, 0, -1))
+    return next((end for end in endings if sum(f".{each}".endswith(f".{end}") for each in names) == 1), name)
 
 
 def _module_columns(diff: ModelDiff, row_of: list[int], rows: int) -> tuple[Columns, list[int]]:
