@@ -14,6 +14,21 @@ DOCUMENTS = [{"title": title, "text": " ".join(sentences)} for title, sentences 
 FIRST = "The Harlow Museum opened in 1931, and the river Tavel is 48 kilometers long."
 
 
+def test_why_1931_and_not_1949_comes_from_the_document_that_says_1931():
+    answers = smollm2().map_answer(
+        question="When did the Harlow Museum open?",
+        documents=DOCUMENTS,
+        answer="The Harlow Museum opened in 1931.",
+        span="1931",
+        against="1949",
+    )
+    (statement,) = answers.statements
+    assert "".join(answers.against) == "1949"
+    museum, _, library = answers.statement_effects()[0]
+    assert statement.sources[0].source == 0
+    assert museum > 2.5 > library  # the library's year makes the contrast likelier
+
+
 def test_statements_come_from_their_sentences_and_what_is_invented_from_none():
     answers = smollm2().map_answer(
         question="When did the Harlow Museum open, and how long is the river Tavel?",

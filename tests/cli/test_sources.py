@@ -75,6 +75,21 @@ def test_a_statement_that_rests_on_nothing_sets_the_exit_code(
     assert command("sources", model, *repeated, "--fail-unsupported").code == 0
 
 
+def test_a_span_and_what_it_is_compared_with_are_options(command: Callable, model: str, folder: Path) -> None:
+    options = ("--documents", str(folder), "--question", QUESTION, "--answer", ANSWER, "--json")
+    outcome = command("sources", model, *options, "--span", "Paris", "--against", "runner-up")
+    found = AnswerMap.from_json(outcome.out)
+    expected = GenerativeModelVisualizer(model).map_answer(
+        question=QUESTION, documents=folder, answer=ANSWER, span="Paris", against="runner-up"
+    )
+    assert [statement.text for statement in found.statements] == ["Paris"]
+    assert found.against == expected.against
+    assert found.effects == pytest.approx(expected.effects, abs=1e-5)
+    wrong = command("sources", model, *options, "--span", "Berlin")
+    assert wrong.code == 2
+    assert "'Berlin' does not occur" in wrong.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
