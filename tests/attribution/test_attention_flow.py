@@ -105,6 +105,37 @@ def test_a_pooling_mean_gives_every_position_its_share():
     assert not np.allclose(found, rows[0], rtol=1e-2)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "saved"),
+    [
+        ("bert", {}, 1),
+        ("roberta", {}, 1),
+        ("gpt2-classifier", {}, 1),
+        ("modernbert", {"classifier_pooling": "mean"}, 0),
+    ],
+)
+def test_the_one_position_that_a_classifier_reads_costs_no_pass_of_its_own(name, options, saved, monkeypatch):
+    visualizer = visualizer_of(name, model=tiny_models.fresh(name, **options))
+    differentiate, calls = torch.autograd.grad, []
+    monkeypatch.setattr(torch.autograd, "grad", lambda *a, **k: calls.append(a) or differentiate(*a, **k))
+
+    def explained(text):
+        calls.clear()
+        return visualizer.compute_saliency(text, method="gradient_weighted_attention"), len(calls)
+
+    first, before = explained(TEXT)
+    again, after = explained(TEXT)
+    assert np.array_equal(first.scores, again.scores)
+    assert before - after == saved
+    other, count = explained(PROBE)  # of another length, whose position is found by its own gradient
+    assert count == after
+    unseen = visualizer_of(name, model=visualizer.runner.model.module)
+    unseen.runner.model.measured.clear()
+    assert np.array_equal(
+        other.scores, unseen.compute_saliency(PROBE, method="gradient_weighted_attention").scores
+    )
+
+
 def test_a_text_in_a_batch_scores_as_alone():
     visualizer = visualizer_of("bert")
     texts = [TEXT, TEXT[:-1] + "?", PROBE]

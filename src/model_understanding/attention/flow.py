@@ -73,6 +73,8 @@ class FlowReader(AttentionReader):
         self.leaf_layer: int | None = None
         """The layer whose output is the leaf of the graph, from −1 at the end; none without gradients."""
         self.last_layer: LayerValues | None = None
+        self.last_gradient: Tensor | None = None
+        """The gradient of the value whose matrices were computed, at the last layer's output by heads."""
         self.attends_ahead = False
         self._matrices: list[LayerMatrix] = []
 

@@ -44,9 +44,11 @@ class GradientWeightedReader(FlowReader):
     def matrices(self, value: Tensor | None) -> list[LayerMatrix]:
         """Return the relevance matrices for a target's value."""
         assert value is not None
+        gradients = self._output_gradients(value)
+        self.last_gradient = gradients[-1]
         return [
             self._matrix(layer, precise(gradient))
-            for layer, gradient in zip(self._layers, self._output_gradients(value), strict=True)
+            for layer, gradient in zip(self._layers, gradients, strict=True)
         ]
 
     def _output_gradients(self, value: Tensor) -> list[Float[Tensor, "batch heads tokens width"]]:

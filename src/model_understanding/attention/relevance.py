@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model_understanding.attention.capture.layout import with_known_layout
 from model_understanding.attention.capture.mode import captured_forward
-from model_understanding.attention.flow import FlowReader, MakeFlowReader, multiplied_down
+from model_understanding.attention.flow import FlowReader, LayerMatrix, MakeFlowReader, multiplied_down
 from model_understanding.checks import index_in
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.attention_layout import Sides
@@ -163,6 +163,7 @@ def _flow(
 ) -> Float[Tensor, "batch targets tokens"]:
     """Return what flows from each token to where each target's entries are read."""
     start = torch.zeros((*values.shape, reader.tokens), device=runner.model.device, dtype=torch.float32)
+    own: list[LayerMatrix] | None = None  # of the only target
     if runner.is_language_model:
         for entry in entries:
             start[entry.row, entry.target, entry.position] += abs(entry.weight)
@@ -170,18 +171,44 @@ def _flow(
         for target in range(values.shape[1]):
             start[:, target] = _pooled_positions(reader, values[:, target].sum())
     else:
-        # Of all logits, weighted: a plain sum of a softmax's inputs can cancel.
-        weights = torch.linspace(-1, 1, logits.shape[-1] + 1, device=logits.device, dtype=torch.float32)[1:]
-        start[:] = _pooled_positions(reader, (logits * weights.to(logits)).sum())[:, None]
+        shares, own = _pooled_by_logits(runner, reader, logits, values)
+        start[:] = shares[:, None]
     if not reader.per_target:
         return multiplied_down(start, reader.matrices(None)[first:])
     scores = torch.zeros_like(start)
     for target in sorted({entry.target for entry in entries}):
         count_backward(len(values) * reader.tokens)
-        matrices = reader.matrices(values[:, target].sum())[first:]
+        matrices = (own or reader.matrices(values[:, target].sum()))[first:]
         rows = start[:, target : target + 1]
         scores[:, target] = multiplied_down(rows, matrices, adds_identity=reader.adds_identity)[:, 0]
     return scores
+
+
+def _pooled_by_logits(
+    runner: Runner,
+    reader: FlowReader,
+    logits: Float[Tensor, "batch 1 classes"],
+    values: Float[Tensor, "batch targets"],
+) -> tuple[Float[Tensor, "batch tokens"], list[LayerMatrix] | None]:
+    """Return each position's share in a classifier's logits, and the matrices of an only target if computed.
+
+    Where all logits of a text are read at one position, that of a target is, too: once a model was seen to
+    read them so, the gradient of the target, which its matrices need anyway, says which position it is.
+    """
+    measured, reads_once = runner.model.actual.measured, (_pooled_by_logits, reader.name)
+    own, of_target = None, None
+    if reader.per_target and values.shape[1] == 1:
+        own = reader.matrices(values.sum())
+        of_target = None if reader.last_gradient is None else _shares(reader.last_gradient)
+        if of_target is not None and reads_once in measured and _is_one_position(of_target):
+            return of_target, own
+    # Of all logits, weighted: a plain sum of a softmax's inputs can cancel.
+    weights = torch.linspace(-1, 1, logits.shape[-1] + 1, device=logits.device, dtype=torch.float32)[1:]
+    shares = _pooled_positions(reader, (logits * weights.to(logits)).sum())
+    is_same = of_target is not None and reader.tokens > 1 and torch.equal(shares, of_target)
+    if is_same and _is_one_position(shares):
+        measured[reads_once] = True
+    return shares, own
 
 
 def _of_function(
@@ -215,12 +242,23 @@ def _pooled_positions(reader: FlowReader, value: Tensor) -> Float[Tensor, "batch
     layer = reader.last_layer
     assert layer is not None
     (gradient,) = torch.autograd.grad(value, layer.output, retain_graph=True, allow_unused=True)
-    sizes = None if gradient is None else precise(layer.by_head(gradient)).square().sum(dim=(1, 3)).sqrt()
-    sums = None if sizes is None else sizes.sum(dim=1, keepdim=True)
-    if sizes is None or sums is None or not (sums > 0).all():
+    shares = None if gradient is None else _shares(layer.by_head(gradient))
+    if shares is None:
         raise UnsupportedModelError(
             f"The answer of {reader.model.name} has no gradient at its last attention layer, so the position "
             "where it is read is unknown.",
             hint="Use a method that needs no attention, such as leave_one_out or saliency.",
         )
-    return sizes / sums
+    return shares
+
+
+def _shares(gradient: Float[Tensor, "batch heads tokens width"]) -> Float[Tensor, "batch tokens"] | None:
+    """Return each position's share in the norm of a gradient; ``None`` where some text's gradient is zero."""
+    sizes = precise(gradient).square().sum(dim=(1, 3)).sqrt()
+    sums = sizes.sum(dim=1, keepdim=True)
+    return sizes / sums if (sums > 0).all() else None
+
+
+def _is_one_position(shares: Float[Tensor, "batch tokens"]) -> bool:
+    """Return whether every text has a single position with a share."""
+    return bool((shares.count_nonzero(dim=1) == 1).all())

@@ -400,7 +400,7 @@ def _for_each_head(values: Tensor, texts: int, heads: int) -> Float[Tensor, "bat
     """Return the values by texts and heads, those that several heads share repeated."""
     values = values.reshape(texts, -1, *values.shape[-2:])
     repeats = max(1, heads // values.shape[1])
-    return values if repeats == 1 else values.repeat_interleave(repeats, dim=1)
+    return values.contiguous() if repeats == 1 else values.repeat_interleave(repeats, dim=1)
 
 
 def _is_weighted_sum(read: LayerValues) -> bool:
