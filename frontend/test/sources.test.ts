@@ -30,7 +30,7 @@ describe("an effect", () => {
   });
 
   it("means a ratio of likelihoods, in Python's words", () => {
-    expect([2.5, -1, 0.01, 8.2, 40].map(likelihood)).toEqual([
+    expect([2.5, -1, 0.01, 8.2, 40].map((effect) => likelihood(effect))).toEqual([
       "12 times less likely without it",
       "2.7 times likelier without it",
       "as likely without it",

@@ -159,6 +159,17 @@ def test_without_scripts_the_page_says_the_same():
     assert "not “is supported by”" in words
 
 
+def test_what_is_compared_is_said_first_and_with_each_effect():
+    shown = replace(answer_map(), against=(" 1949",))
+    payload = answer_map_payload(shown)
+    assert payload["note"].startswith("Compared with “1949”: effects are on how much likelier")
+    assert payload["isCompared"]
+    words = payload["statements"][0]["attributed"][0]["words"]
+    assert words.endswith("less likely than the other text without it")
+    assert words in words_of(html_page(shown))
+    assert not answer_map_payload(answer_map())["isCompared"]
+
+
 def test_verdicts_of_each_origin():
     statements = SourcedAnswer(ANSWER_MAPS["all origins"]()).statements
     verdicts = ["".join(text for text, _ in each.verdict) for each in statements]

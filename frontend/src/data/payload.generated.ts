@@ -683,6 +683,8 @@ export interface AnswerMapPayload {
   readonly question: string;
   /** What an answer map does not say. */
   readonly note: string;
+  /** Whether effects are on how much likelier words are than another text. */
+  readonly isCompared: boolean;
   /** Words that rest on nothing in the sources; empty for none. */
   readonly unfounded: string;
   readonly cautions: readonly (string)[];

@@ -118,7 +118,7 @@ export function answerView(context: PageContext): HTMLElement {
           ["all sources hidden", `${nats(all)} nats`],
           ...(name ? [[`[${most.source + 1}] ${name}`, `${nats(most.effect)} nats`] as const] : []),
         ],
-        likelihood(all).replace("without it", "without any source"),
+        likelihood(all, payload.isCompared).replace("without it", "without any source"),
       );
     },
     pointerleave: () => {

@@ -55,7 +55,12 @@ export function cardsView(context: PageContext): Cards {
       if (row < 0) return tooltip.hide();
       const { statement } = store.state;
       const { words, effect } = strongest(context, row, statement);
-      return tooltip.show(event, `effect ${nats(effect)}`, [], `${words} ${likelihood(effect)}`);
+      return tooltip.show(
+        event,
+        `effect ${nats(effect)}`,
+        [],
+        `${words} ${likelihood(effect, payload.isCompared)}`,
+      );
     },
     pointerleave: () => {
       store.set({ overSource: -1, overRow: -1 });

@@ -48,7 +48,7 @@ function statementParts(context: PageContext, index: number, chosen: number): Ch
         {
           source: chosen,
           effect: effects[chosen],
-          words: likelihood(effects[chosen]),
+          words: likelihood(effects[chosen], payload.isCompared),
           sentence: -1,
           quote: "",
           more: "",

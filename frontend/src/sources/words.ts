@@ -34,12 +34,13 @@ export function named(parts: readonly AnswerMapName[], style?: string): (string 
 }
 
 /** What an effect means for the likelihood of the words without the source. */
-export function likelihood(effect: number): string {
+export function likelihood(effect: number, isCompared = false): string {
   const times = Math.exp(Math.min(Math.abs(effect), 100));
   if (times < 1.05) return "as likely without it";
   let words = "more than a million times";
   if (times < 9.95) words = `${times.toFixed(1)} times`;
   else if (times < 1000) words = `${Math.round(times)} times`;
   else if (times < 1e6) words = `${formatCount(Number(times.toPrecision(2)))} times`;
-  return `${words} ${effect > 0 ? "less likely" : "likelier"} without it`;
+  const compared = isCompared ? " than the other text" : "";
+  return `${words} ${effect > 0 ? "less likely" : "likelier"}${compared} without it`;
 }

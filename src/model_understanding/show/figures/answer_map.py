@@ -18,8 +18,8 @@ from model_understanding.show.figures.report import draw_panels
 from model_understanding.show.figures.typesetting import Piece, typeset
 from model_understanding.show.shared.colors import Palette, Theme, palette, text_on
 from model_understanding.show.shared.words import cautions_of, printable, warning_text
-from model_understanding.show.views.answer_map import NOTE, headline, table_columns, unfounded_words
-from model_understanding.show.views.sourced_answer import REACH, SourcedAnswer, nats, strength_of
+from model_understanding.show.views.answer_map import headline, table_columns, unfounded_words
+from model_understanding.show.views.sourced_answer import REACH, SourcedAnswer, nats, note_of, strength_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +79,7 @@ def answer_map_figure(answer_map: AnswerMap, *, theme: Theme = "light") -> Figur
             _grid(answer_map, colors, NO_OPTIONS), colors, partial(_small_header, answer_map)
         )
         panels = [_answer_panel(answer_map, colors), grid]
-        return draw_panels(panels, Figure(), theme=theme, heading=(headline(answer_map), NOTE))
+        return draw_panels(panels, Figure(), theme=theme, heading=(headline(answer_map), note_of(answer_map)))
 
 
 def _answer_panel(answer_map: AnswerMap, colors: Palette) -> Panel:
@@ -188,7 +188,7 @@ def _header(
         details=(
             "How much the log-probability of a statement drops without the source.",
             *_counts(answer_map),
-            NOTE,
+            note_of(answer_map),
         ),
         cautions=cautions_of(answer_map),
         width=width,

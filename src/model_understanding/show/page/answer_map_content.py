@@ -6,13 +6,14 @@ from model_understanding.results import AnswerMap
 from model_understanding.results.answer_map import Origin
 from model_understanding.show.page.blocks import Paragraph, Word, word_style
 from model_understanding.show.shared.words import cautions_of, printable, provenance_rows
-from model_understanding.show.views.answer_map import NOTE, headline, headline_parts, unfounded_words
+from model_understanding.show.views.answer_map import headline, headline_parts, unfounded_words
 from model_understanding.show.views.sourced_answer import (
     NUMBERS,
     ShownSource,
     SourcedAnswer,
     how_to_read,
     nats,
+    note_of,
     origin_of,
     prompt_text,
     strength_of,
@@ -39,7 +40,7 @@ def answer_map_content(answer_map: AnswerMap) -> dict[str, Any]:
         "title": headline(answer_map),
         "origin": origin_of(answer_map),
         "headline": headline_parts(answer_map),
-        "note": NOTE,
+        "note": note_of(answer_map),
         "cautions": cautions_of(answer_map),
         "question": printable(answer_map.question),
         "answer": (_answer(view),),

@@ -8,7 +8,7 @@ import numpy as np
 from model_understanding.results import AnswerMap
 from model_understanding.show.payload.parts import SCHEMA, encoded_palette, script_json
 from model_understanding.show.shared.words import cautions_of, printable, provenance_rows
-from model_understanding.show.views.answer_map import NOTE, headline, headline_parts, unfounded_words
+from model_understanding.show.views.answer_map import headline, headline_parts, unfounded_words
 from model_understanding.show.views.sourced_answer import (
     NUMBERS,
     REACH,
@@ -17,6 +17,7 @@ from model_understanding.show.views.sourced_answer import (
     ShownStatement,
     SourcedAnswer,
     how_to_read,
+    note_of,
     origin_of,
     prompt_text,
 )
@@ -41,7 +42,8 @@ def answer_map_payload(answer_map: AnswerMap) -> dict[str, Any]:
         "origin": origin_of(answer_map),
         "headline": _names(headline_parts(answer_map)),
         "question": "\n".join(map(printable, answer_map.question.strip().split("\n"))),
-        "note": NOTE,
+        "note": note_of(answer_map),
+        "isCompared": bool(answer_map.against),
         "unfounded": unfounded_words(answer_map),
         "cautions": list(cautions_of(answer_map)),
         "direction": view.direction,

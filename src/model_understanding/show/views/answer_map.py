@@ -342,21 +342,33 @@ def unfounded_words(answer_map: AnswerMap) -> str:
     return f"Words that rest on nothing in the sources: {', '.join(listed)}." if listed else ""
 
 
+def compared_words(answer_map: AnswerMap) -> str:
+    """Return what the tokens of the answer are compared with; empty for nothing."""
+    if not answer_map.against:
+        return ""
+    return (
+        f"Compared with “{printable(''.join(answer_map.against).strip(), _NAME)}”: effects are on how "
+        "much likelier each token is than the one it is compared with."
+    )
+
+
+def screened_words(answer_map: AnswerMap) -> str:
+    """Return how many sentences were removed by themselves, and how many only have an estimate."""
+    removed, screened = answer_map.is_sentence_removed.sum(), answer_map.is_sentence_screened.sum()
+    return (
+        f"{int(removed)} sentences were removed by themselves; {int(screened)} others were only screened, by "
+        "estimates of their effects."
+    )
+
+
 def _facts(answer_map: AnswerMap, columns: Sequence[int]) -> Iterator[str]:
     yield NOTE
     yield UNIT
     if answer_map.against:
-        yield (
-            f"Compared with “{printable(''.join(answer_map.against).strip(), _NAME)}”: effects are on how "
-            "much likelier each token is than the one it is compared with."
-        )
+        yield compared_words(answer_map)
     yield RULE
-    screened = int(answer_map.is_sentence_screened.sum())
-    if screened:
-        yield (
-            f"{int(answer_map.is_sentence_removed.sum())} sentences were removed by themselves; "
-            f"{screened} others were only screened, by estimates of their effects."
-        )
+    if answer_map.is_sentence_screened.any():
+        yield screened_words(answer_map)
     if len(columns) < len(answer_map.sources):
         count = len(answer_map.sources)
         yield f"The table has {len(columns)} of {count} sources, those with the largest effects."

@@ -16,11 +16,14 @@ from model_understanding.show.shared.units import unit_groups
 from model_understanding.show.shared.words import format_number, model_name, printable
 from model_understanding.show.views.answer_map import (
     HIDDEN,
+    NOTE,
     RULE,
+    compared_words,
     joined,
     main_sources,
     mark_words,
     prompt_outline,
+    screened_words,
     shown_lines,
     table_columns,
 )
@@ -171,8 +174,12 @@ def nats(effect: float) -> str:
     return format_number(round(effect, 2) + 0.0)
 
 
-def likelihood_words(effect: float) -> str:
+def likelihood_words(effect: float, *, is_compared: bool = False) -> str:
     """Return what an effect means for the likelihood of the words without the source.
+
+    Args:
+        effect: The effect in nats.
+        is_compared: Whether the effect is on how much likelier they are than another text.
 
     >>> likelihood_words(2.5), likelihood_words(-1.0), likelihood_words(0.01)
     ('12 times less likely without it', '2.7 times likelier without it', 'as likely without it')
@@ -188,7 +195,8 @@ def likelihood_words(effect: float) -> str:
         digits = 2 if times >= 1000 else 0
         size = 10 ** max(math.floor(math.log10(times)) + 1 - digits, 0) if digits else 1
         words = f"{round(times / size) * size:,.0f} times"
-    return f"{words} {'less likely' if effect > 0 else 'likelier'} without it"
+    compared = " than the other text" if is_compared else ""
+    return f"{words} {'less likely' if effect > 0 else 'likelier'}{compared} without it"
 
 
 def origin_of(answer_map: AnswerMap) -> str:
@@ -275,13 +283,11 @@ class SourcedAnswer:
 
     def _origin_of(self, word: int) -> Origin | None:
         first, last = self.words[word][0], self.words[word][-1] + 1
-        found = (
-            value.origin
-            for each in self.answer_map.statements
-            for value in each.values
-            if value.first < last and first < value.last
-        )
-        return next(found, None)
+        for each in self.answer_map.statements:
+            for value in each.values:
+                if value.first < last and first < value.last:
+                    return value.origin
+        return None
 
     # Sources.
 
@@ -405,7 +411,7 @@ class SourcedAnswer:
         return ShownEffect(
             source=part.source,
             effect=float(part.effect),
-            words=likelihood_words(part.effect),
+            words=likelihood_words(part.effect, is_compared=bool(self.answer_map.against)),
             sentence=-1 if part.sentence is None else part.sentence,
             quote="" if part.sentence is None else printable(source.sentences[part.sentence].text, _QUOTE),
             more=" · ".join(more),
@@ -476,11 +482,18 @@ def how_to_read(answer_map: AnswerMap) -> Iterator[str]:
     else:
         yield "A source is removed by deleting its tokens from the prompt."
     removed, count = int(answer_map.is_sentence_removed.sum()), len(answer_map.is_sentence_removed)
-    if removed < count:
+    if answer_map.is_sentence_screened.any():
+        yield screened_words(answer_map)
+    elif removed < count:
         yield (
             f"{removed:,} of {count:,} sentences were removed one by one: those of the sources with the "
             "largest effects."
         )
+
+
+def note_of(answer_map: AnswerMap) -> str:
+    """Return what a reader must know first: what is compared, and what an answer map does not say."""
+    return " ".join(filter(None, (compared_words(answer_map), NOTE)))
 
 
 def prompt_text(answer_map: AnswerMap) -> str:
