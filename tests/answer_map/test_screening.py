@@ -27,7 +27,7 @@ def hidden_of(name, attention="sdpa"):
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-@pytest.mark.parametrize("name", ["llama", "gpt2", "gpt-neox", "mixtral"])
+@pytest.mark.parametrize("name", ["llama", "gpt2", "gpt-neox", "mixtral", "opt"])
 def test_the_first_order_is_the_gradient_of_what_is_added_to_the_scores(name, attention):
     model, answers, hidden = hidden_of(name, attention)
     spans = [(0, 3), (2, len(answers.log_probs))]
@@ -124,3 +124,15 @@ def test_groups_and_shortlists():
     assert shortlist(estimates, 2) == [0, 4]
     assert shortlist(estimates, 3) in ([0, 1, 4], [0, 2, 4])
     assert shortlist(estimates, 9) == [0, 1, 2, 3, 4]
+
+
+def test_a_learned_sink_competes_with_the_gated_scores():
+    _, answers, hidden = hidden_of("gpt-oss", "eager")
+    span = (0, len(answers.log_probs))
+    (found,) = first_order_effects(hidden, [span])
+    sentences = [sentence.positions for source in answers.sources for sentence in source.sentences]
+    removed = np.zeros((len(sentences), len(answers.tokens)), dtype=bool)
+    for row, positions in zip(removed, sentences, strict=True):
+        row[positions] = True
+    exact = (hidden.values - hidden.without(removed)).sum(1)
+    assert np.corrcoef(exact, [found[positions].sum() for positions in sentences])[0, 1] > 0.9

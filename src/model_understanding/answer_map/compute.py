@@ -206,8 +206,8 @@ class _Mapping:
             np.array([(unit.source, unit.sentence) in rows for unit in units]) for units in self.units
         ]
         self.by_sentence = [
-            np.array([rows.get((unit.source, unit.sentence), np.zeros(len(self.answer))) for unit in units])
-            for units in self.units
+            np.array([rows.get((source, place), np.zeros(len(self.answer))) for place in range(len(units))])
+            for source, units in enumerate(self.units)
         ]
 
     def _shortlisted(self, units: list[_Unit]) -> list[_Unit]:
@@ -570,11 +570,11 @@ class _Mapping:
 
     def _explained_clauses(self) -> tuple[Clause, ...]:
         """Return the statements of the answer, or the span of it that is explained."""
-        explained = () if self.target is None else self.target.positions
-        if not self.is_span:
+        if self.target is None or not self.is_span:
             return clauses_of(self.answer, text_outside(self.tokens, self.prompt_length, self.sources))
+        explained = self.target.positions
         first, last = explained[0] + 1 - self.prompt_length, explained[-1] + 2 - self.prompt_length
-        text = str(self.target.name if self.target else "")
+        text = str(self.target.name)
         return (Clause(text, first, last, ((text, first, last),)),)
 
     def _contrasts(self) -> Tensor | None:

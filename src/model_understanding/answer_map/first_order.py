@@ -6,7 +6,8 @@ gradient with respect to what is added to the scores of its key.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -95,8 +96,10 @@ def _by_batch(hidden: HiddenTokens, spans: Sequence[tuple[int, int]]) -> Any:
         yield np.pad(found, ((0, 0), (0, 1)))  # nothing attends to the last token
 
 
-def _gated(gates: Tensor, _: nn.Module) -> "_Gates":
-    return _Gates(gates)
+@contextmanager
+def _gated(gates: Tensor, _: nn.Module) -> Iterator[None]:
+    with _Gates(gates):
+        yield
 
 
 class _Gates(TorchFunctionMode):
@@ -121,8 +124,11 @@ class _Gates(TorchFunctionMode):
         if function in SOFTMAX:
             scores, *others = arguments or (keywords.pop("input"),)
             last = axis_of_softmax(arguments, keywords) in (-1, scores.ndim - 1)
-            if last and scores.ndim in (3, 4) and self._has_all(scores):
-                return function(scores + self._like(scores), *others, **keywords)
+            if last and scores.ndim in (3, 4):
+                for extra in (0, 1):  # a learned sink competes in the softmax (GPT-OSS)
+                    if self._has_all(scores[..., : scores.shape[-1] - extra]):
+                        gates = torch.nn.functional.pad(self._like(scores), (0, extra))
+                        return function(scores + gates, *others, **keywords)
         return function(*arguments, **keywords)
 
     def _fused(self, given: dict[str, Any]) -> Tensor:
