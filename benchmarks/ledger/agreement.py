@@ -107,12 +107,14 @@ def _row(
     row["routing"] = ledger.corrections.get("routing", 0.0)
     for part, place in points.items():
         started = time.process_time()
-        effects = patched(model, place, *inputs, value, layers)
+        directions = patched(model, place, *inputs, value, layers)
+        effects = directions.mean(0)
         if part == "residual":
             row["patching_seconds"] = (time.process_time() - started) * len(place.modules) / len(layers)
         gradients = gradients_times_differences(model, place, *inputs, value, layers)
         found = getattr(ledger, part)[list(layers)]
         row[part], row[f"{part}_gradient"] = _correlation(found, effects), _correlation(gradients, effects)
+        row[f"{part}_directions"] = _correlation(*directions)
         row[f"{part}_size"] = float(np.abs(effects).max() / abs(ledger.difference))
     return row
 

@@ -77,9 +77,13 @@ def patched(
     value: Value,
     layers: Sequence[int],
 ) -> np.ndarray:
-    """Return the mean effect of putting each state of the text into the reference, and the other way round.
+    """Return the effects of putting each state of the text into the reference, and the other way round.
 
     All tokens share a batch; in a causal model those from the first difference on.
+
+    Returns:
+        ``(directions, layers, tokens)``: what the text's states add to the reference's value, and what the
+        reference's states take from the text's.
     """
     count = text["input_ids"].shape[1]
     first = int((text["input_ids"] != reference["input_ids"])[0].nonzero()[0])
@@ -87,14 +91,15 @@ def patched(
     with torch.no_grad():
         plain = [_Exchange(points), _Exchange(points)]
         values = [value(run(model, inputs)) for run, inputs in zip(plain, (text, reference), strict=True)]
-        effects = np.zeros((len(layers), count))
+        effects = np.zeros((2, len(layers), count))
         for row, layer in enumerate(layers):
             both = []
             for states, inputs in ((plain[0].noted[layer], reference), (plain[1].noted[layer], text)):
                 batch = {name: tensor.expand(len(tokens), -1) for name, tensor in inputs.items()}
                 run = _Exchange(points, layer, tokens, states)
                 both.append(value(run(model, batch)))
-            effects[row, tokens] = ((both[0] - values[1] + values[0] - both[1]) / 2).numpy()
+            effects[0, row, tokens] = (both[0] - values[1]).numpy()
+            effects[1, row, tokens] = (values[0] - both[1]).numpy()
     return effects
 
 

@@ -46,8 +46,9 @@ def tables(rows: Sequence[Row]) -> str:
 
 def _agreement(parts: dict[str, list[Row]]) -> str:
     lines = [
-        "| model | pairs | states | ledger: median, mean, worst (goal) | gradient patching |",
-        "|---|---|---|---|---|",
+        "| model | pairs | states | ledger: median, mean, worst (goal) | gradient patching "
+        "| one direction of patching with the other |",
+        "|---|---|---|---|---|---|",
     ]
     notes = []
     groups = {_MODELS[part]: parts[part] for part in _MODELS if part in parts}
@@ -58,9 +59,10 @@ def _agreement(parts: dict[str, list[Row]]) -> str:
         for part in ("residual", "attention", "mlp"):
             if part not in own[0]:
                 continue
-            cells = [_summary([row[name] for row in own]) for name in (part, f"{part}_gradient")]
+            names = (part, f"{part}_gradient", f"{part}_directions")
+            cells = [_summary([row[name] for row in own if name in row]) for name in names]
             goal = f" ({_GOALS[part]})" if not model.startswith("tiny") else ""
-            lines.append(f"| {model} | {len(own)} | {part} | {cells[0]}{goal} | {cells[1]} |")
+            lines.append(f"| {model} | {len(own)} | {part} | {cells[0]}{goal} | {cells[1]} | {cells[2]} |")
         faster = np.median([row["patching_seconds"] / row["seconds"] for row in own])
         note = f"- {model}: gap at most {max(row['gap'] for row in own):.0e}"
         if model.startswith("tiny"):
@@ -121,4 +123,6 @@ def _equal(row: Row) -> str:
 
 
 def _summary(values: Sequence[float]) -> str:
+    if not values:
+        return "not measured"
     return f"{np.median(values):.3f}, {np.mean(values):.3f}, {np.min(values):.3f}"

@@ -1,5 +1,6 @@
 """Each rule alone: what it passes to its operand sums to the change of its result, whatever the operation."""
 
+import math
 import re
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from model_understanding.errors import UnsupportedModelError
 from model_understanding.finite_backward.logarithmic import logarithmic_mean
 from model_understanding.finite_backward.mode import FinitePairing
 from model_understanding.finite_backward.pairing import Pairing
+from model_understanding.finite_backward.softmax import mean_probabilities
 from model_understanding.finite_backward.walk import nodes_without_rule
 
 Operation = Callable[[Tensor], Tensor]
@@ -221,3 +223,25 @@ def test_logarithmic_mean() -> None:
     a, b = torch.tensor([0.1, 0.3, 0.0, 0.0, 1e-30]), torch.tensor([0.4, 0.3, 0.2, 0.0, 1.0])
     expected = torch.tensor([0.3 / torch.log(torch.tensor(4.0)), 0.3, 0.0, 0.0, 1 / 69.0776])
     torch.testing.assert_close(logarithmic_mean(a.log(), b.log()), expected)
+
+
+@pytest.mark.parametrize("function", [torch.tanh, torch.sigmoid, functional.silu])
+def test_slopes_of_what_is_made_of_tanh_keep_their_digits(function: Operation) -> None:
+    """Close, equal, far and saturated arguments alike."""
+    x0 = torch.tensor([0.3, 0.3, 0.3, -2.0, 9.0, 40.0, -80.0])
+    x1 = torch.tensor([0.3, 0.30001, 1.3, 3.0, -9.0, 45.0, 70.0])
+    _, y1, leaf, _ = _two_runs(function, x0, x1)
+    (slope,) = torch.autograd.grad(y1.sum(), leaf)
+    a, b = x0.double(), x1.double().requires_grad_()
+    (derivative,) = torch.autograd.grad(function(b).sum(), b)
+    expected = torch.where(a == b, derivative, (function(b) - function(a)) / (b - a)).detach()
+    torch.testing.assert_close(slope.double(), expected, rtol=0, atol=5e-7)
+
+
+def test_probabilities_too_small_for_a_normal_number_are_zero() -> None:
+    logs = torch.tensor([-1.0, -85.0, -95.0, -200.0, torch.finfo(torch.float32).min / 4])
+    weights, means = mean_probabilities(logs.clone(), logs.clone())
+    expected = torch.tensor([math.exp(-1.0), 0.0, 0.0, 0.0, 0.0])
+    torch.testing.assert_close(weights, expected)
+    torch.testing.assert_close(means, expected)
+    assert not weights[1:].any()

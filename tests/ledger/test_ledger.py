@@ -268,8 +268,8 @@ def test_a_notebook_and_the_terminal_name_the_same_places(capsys: pytest.Capture
 @pytest.mark.parametrize("name", ["bert", "llama"])
 def test_a_cut_that_does_not_add_up_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong slope passes every other check: the sums of the cuts before it give it away."""
-    slope = one_to_one.slope_between
-    monkeypatch.setattr(one_to_one, "slope_between", lambda *arguments: slope(*arguments) * 1.5)
+    right = one_to_one.with_slope
+    monkeypatch.setattr(one_to_one, "with_slope", lambda x, value, slope: right(x, value, slope * 1.5))
     with pytest.raises(NumericalError, match="and the difference is") as raised:
         _ledger(name)
     assert "block" in str(raised.value)

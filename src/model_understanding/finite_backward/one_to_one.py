@@ -1,9 +1,9 @@
 """Functions of single numbers: their slope between both runs is exact.
 
 The slope is ``(f(x1) − f(x0)) / (x1 − x0)``. In 32-bit precision that loses its digits where ``x1`` is close
-to ``x0``: roots, powers, reciprocals and exponentials have closed forms without a difference, all others take
-their derivative at the mean there. A chain of such functions, whatever it is built of, comes out as the
-slope of the whole, because the multiplier of a function of one number is unique.
+to ``x0``: roots, powers, reciprocals, exponentials and what is made of tanh have closed forms without a
+difference, all others take their derivative at the mean there. A chain of such functions, whatever it is
+built of, comes out as the slope of the whole, because the multiplier of a function of one number is unique.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from torch import Tensor
 from model_understanding.backward_rules.activations import ELEMENTWISE
 from model_understanding.finite_backward.calls import Call
 from model_understanding.finite_backward.graph import with_slope
-from model_understanding.finite_backward.logarithmic import logarithmic_mean
+from model_understanding.finite_backward.logarithmic import logarithmic_mean, tanh_ratio
 from model_understanding.finite_backward.pairing import Pairing, are_same
 from model_understanding.model.precision import precise
 
@@ -43,14 +43,11 @@ _BOUNDED = frozenset(
     {
         *(
             "gelu",
-            "silu",
             "elu",
             "selu",
             "celu",
             "mish",
             "softplus",
-            "tanh",
-            "sigmoid",
             "logsigmoid",
             "log_sigmoid",
             "softsign",
@@ -92,7 +89,8 @@ _OTHERS = frozenset(
         *("__rtruediv__", "__rdiv__"),
     }
 )
-NAMES = ELEMENTWISE | _PIECEWISE | _BOUNDED | _OTHERS
+_OF_TANH = frozenset({"tanh", "sigmoid", "silu"})
+NAMES = ELEMENTWISE | _PIECEWISE | _BOUNDED | _OTHERS | _OF_TANH
 
 
 def one_to_one(pairing: Pairing, call: Call) -> Any:
@@ -203,6 +201,26 @@ def _reciprocal(x0: Tensor, x1: Tensor) -> Tensor:
     return -1 / x0 / x1
 
 
+def _tanh(x0: Tensor, x1: Tensor) -> Tensor:
+    """Return ``tanh(d) / d · (1 − tanh(x0) tanh(x1))`` with ``d = x1 − x0``."""
+    product = torch.tanh(x0).mul_(torch.tanh(x1))
+    return tanh_ratio(x1 - x0).mul_(product.neg_().add_(1))
+
+
+def _sigmoid(x0: Tensor, x1: Tensor) -> Tensor:
+    """Return the slope of ``½ + ½ tanh(x / 2)``."""
+    return _tanh(x0 / 2, x1 / 2).mul_(0.25)
+
+
+def _silu(x0: Tensor, x1: Tensor) -> Tensor:
+    """Return the slope of ``x σ(x)``: the mean of both σ, and that of σ times the mean of both x."""
+    half0, half1 = x0 / 2, x1 / 2
+    tanh0, tanh1 = half0.tanh(), half1.tanh()
+    of_sigmoid = tanh_ratio(half1 - half0).mul_(torch.addcmul(half0.new_ones(()), tanh0, tanh1, value=-1))
+    means = tanh0.add_(tanh1).mul_(0.25).add_(0.5)
+    return means.addcmul_(of_sigmoid, half0.add_(half1), value=0.25)
+
+
 _POWERS: dict[float, Slope] = {
     2.0: _square,
     3.0: lambda a, b: a * a + a * b + b * b,
@@ -218,4 +236,7 @@ _CLOSED: dict[str, Slope] = {
     "reciprocal": _reciprocal,
     "exp": logarithmic_mean,
     "expm1": logarithmic_mean,
+    "tanh": _tanh,
+    "sigmoid": _sigmoid,
+    "silu": _silu,
 }
