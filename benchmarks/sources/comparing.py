@@ -81,5 +81,6 @@ def _row(visualizer: Any, prompt: Prompt) -> Row:
             if name != "exact" and effects.std() > 0
         },
         "lds": {name: rank_correlation(held_out @ effects, truth) for name, effects in found.items()},
+        "held_out": np.round(truth, 4).tolist(),
         "effects": {name: np.round(effects, 3).tolist() for name, effects in found.items()},
     }

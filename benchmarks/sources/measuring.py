@@ -88,6 +88,8 @@ def _row(visualizer: GenerativeModelVisualizer, prompt: Prompt, *, own: bool) ->
         row["generated"] = generated
     if prompt.facts:
         row |= _found(answers, statement, prompt)
+    if prompt.set == "paragraphs":
+        row["exact_drop"] = _exact_drop(visualizer, answers, statement, prompt)
     return row
 
 
@@ -112,7 +114,6 @@ def _value(answers: AnswerMap, statement: Statement, text: str) -> Row:
         "effect": value.effect,
         "value_origin": value.origin,
         "value_log_prob": float(answers.log_probs[value.first : value.last].sum()),
-        "value_without": value.without_sources,
     }
 
 
@@ -130,6 +131,20 @@ def _strongest_of_value(answers: AnswerMap, statement: Statement, text: str) -> 
         return None
     effects = answers.sentence_effects[:, value.first : value.last].sum(1, dtype=np.float64)
     return owners_of(answers)[int(effects.argmax())]
+
+
+def _exact_drop(
+    visualizer: GenerativeModelVisualizer, answers: AnswerMap, statement: Statement, prompt: Prompt
+) -> float | None:
+    """Return how much less likely a value is without its sentence, which a model may not need to say it."""
+    value = _judged(statement, prompt.value)
+    if value is None:
+        return None
+    model, tokenizer = visualizer.model, visualizer.tokenizer
+    deletions = sentences.Deletions(model, tokenizer, answers, value.first, value.last)
+    facts = places(answers, prompt)
+    kept = np.array([owner not in facts for owner in owners_of(answers)])
+    return float((deletions.whole - deletions.score(kept)).sum())
 
 
 def _found(answers: AnswerMap, statement: Statement, prompt: Prompt) -> Row:
@@ -181,8 +196,18 @@ def _name(prompt: Prompt, document: int | None) -> str | None:
 
 
 def effects_of(answers: AnswerMap, statement: Statement) -> np.ndarray:
-    """Return the effect of each sentence on a statement; 0 for those that were not removed by themselves."""
-    return answers.sentence_effects[:, statement.first : statement.last].sum(1, dtype=np.float64)
+    """Return the effect of each sentence on a statement.
+
+    Sentences of sources that were only removed as a whole share its effect by their lengths.
+    """
+    inside = slice(statement.first, statement.last)
+    effects = answers.sentence_effects[:, inside].sum(1, dtype=np.float64)
+    for index, source in enumerate(answers.sources):
+        rows = list(answers.sentence_rows(index))
+        if not answers.is_sentence_removed[rows].any():
+            lengths = np.array([len(sentence.positions) for sentence in source.sentences])
+            effects[rows] = answers.effects[index, inside].sum(dtype=np.float64) * lengths / lengths.sum()
+    return effects
 
 
 def texts_of(listed: Sequence[Prompt]) -> Iterator[str]:
