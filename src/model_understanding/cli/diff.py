@@ -31,7 +31,7 @@ TOO_DIFFERENT = 3  # exit code: the target's value changes by more than --fail-a
     without=("choices", "labels", "documents", "mask", "max_new_tokens"),
     helps={
         "pair": "Second text of a pair, for a classifier.",
-        "continuation": "Continuation of the prompt: one token, whose log-probability is compared.",
+        "continuation": "Continuation of the prompt, whose log-probability is compared.",
     },
 )
 def diff(
