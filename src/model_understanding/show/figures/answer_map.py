@@ -129,9 +129,10 @@ def _pieces(view: SourcedAnswer, colors: Palette) -> Iterator[Piece]:
 
 def _grid(answer_map: AnswerMap, colors: Palette, options: PlotOptions) -> Grid:
     statements = answer_map.statements[:MOST_ROWS]
-    if not statements:
-        raise InputError("The answer has no statement to draw.", hint="Save it as .html or .json.")
     columns = table_columns(answer_map, MOST_COLUMNS)
+    if not statements or not columns:
+        missing = "source" if statements else "statement"
+        raise InputError(f"The answer has no {missing} to draw.", hint="Save it as .html or .json.")
     values = answer_map.statement_effects()[: len(statements), columns]
     is_written = options.annot is None and options.fmt is None and len(columns) <= _MOST_WRITTEN
     return Grid(
