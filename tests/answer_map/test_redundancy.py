@@ -51,18 +51,32 @@ class Planted(Removals):
         return len(removed)
 
 
+class PlantedForm(Planted):
+    """An answer whose last word drops by 8 nats without the word “was” of the first statement."""
+
+    def without(self, removed):
+        values = super().without(removed)
+        tokens = self.encoding.tokens[0]
+        text = tokens.texts[1]
+        start = text.index("was")
+        form = self._tokens(tokens, 1, start, start + 3)
+        last = np.flatnonzero((tokens.segments == 1) & (tokens.offsets[:, 0] >= len(text) - 6))
+        rows = removed[:, form].all(1)
+        values[np.ix_(rows, last - self.prompt_length)] -= DROP / len(last)
+        return values
+
+
 @pytest.fixture
 def mapped(monkeypatch):
     visualizer = visualizer_of("llama", model=fresh("llama", max_position_embeddings=16384))
     made = []
 
-    def removals_of(model, encoding, *_):
-        made.append(Planted(model, encoding))
-        return made[-1], made[-1]
+    def run(documents, answer="It was dull.", planted=Planted):
+        def removals_of(model, encoding, *_):
+            made.append(planted(model, encoding))
+            return made[-1], made[-1]
 
-    monkeypatch.setattr("model_understanding.answer_map.compute.removals_of", removals_of)
-
-    def run(documents, answer="It was dull."):
+        monkeypatch.setattr("model_understanding.answer_map.compute.removals_of", removals_of)
         answers = visualizer.map_answer(question="What was it?", documents=documents, answer=answer)
         return answers, made[-1].passes
 
@@ -123,6 +137,28 @@ def test_what_an_earlier_statement_says_comes_from_it_or_from_the_source(mapped)
     assert (second.origin, second.earlier, second.joint_source) == ("answer", 0, 0)
     assert (second.earlier_effect, second.joint_effect, second.without_all) == (0.0, DROP, DROP)
     assert first.joint_source is None
+
+
+def test_the_form_of_an_earlier_statement_is_no_source(mapped):
+    answers, _ = mapped([document((1, FACT)), document()], "It was dull. So it is green.", PlantedForm)
+    assert found(answers)[0] == "sources"
+    second = answers.statements[1]
+    assert second.origin == "nothing"
+    assert second.earlier_effect == pytest.approx(DROP)
+    assert answers.unsupported == (second,)
+
+
+def test_a_negative_control_makes_no_effect_larger(mapped):
+    class Likelier(Planted):
+        """All words are likelier without a source."""
+
+        def without(self, removed):
+            return super().without(removed) + DROP * removed[:, : self.prompt_length].any(1)[:, None]
+
+    answers, _ = mapped([document(), document(), document()], "It was dull.", Likelier)
+    (value,) = answers.statements[0].values
+    assert max(value.controls) < 0
+    assert (value.control, value.origin) == (0, "nothing")
 
 
 def test_what_nothing_says_rests_on_nothing(mapped):

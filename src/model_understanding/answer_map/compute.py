@@ -16,7 +16,7 @@ from model_understanding.answer_map.prompt import SourcedPrompt
 from model_understanding.answer_map.removal import HiddenTokens, removals_of
 from model_understanding.answer_map.shortlist import MOST_SENTENCES, groups_of, shortlist
 from model_understanding.answer_map.source_tokens import sources_of, text_outside
-from model_understanding.answer_map.statements import Clause, clauses_of
+from model_understanding.answer_map.statements import Clause, clauses_of, occurrences_of
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.causality import is_causal
 from model_understanding.model.model import Model
@@ -132,6 +132,7 @@ class _Mapping:
             )
         self.target, self.follow = target, follow
         self.is_span = target is not None and len(target.positions) < len(self.answer)
+        self.outside = text_outside(self.tokens, self.prompt_length, self.sources)
         self.clauses = self._explained_clauses()
         if not self.clauses:
             raise InputError("The answer has no words.", hint="Pass another answer, or more max_new_tokens.")
@@ -158,6 +159,7 @@ class _Mapping:
         self._find_copies()
         self._remove_statements()
         self._measure_controls()
+        self._measure_repetitions()
         statements = self._confirmed([self._statement(number) for number in range(len(self.clauses))])
         cautions = [] if self.removals.removal == "hidden" else [_DELETED.format(self.model.name)]
         if self.lacks_control:
@@ -403,6 +405,42 @@ class _Mapping:
             effects = self.effects.of(masks, _OTHERS)[:, first:last].sum(1)
             self.controls[number, place] = tuple(effects.tolist())
 
+    def _measure_repetitions(self) -> None:
+        """Remove only what earlier statements say, where a value seems to come from one of them.
+
+        A whole statement also has an effect by its form: after “The river is 48 km long.”, any number is
+        likelier in “The lake is 12 m deep.”
+        """
+        self.repeated: dict[tuple[int, int], float] = {}
+        seeming = [
+            (number, place)
+            for number, clause in enumerate(self.clauses)
+            for place in range(len(clause.values))
+            if self._value(number, place).origin == "answer"
+        ]
+        said = [self._said(number, place) for number, place in seeming]
+        rows = self.effects.of([*said, *(self.all | mask for mask in said)], _STATEMENTS)
+        alone, together = rows[: len(said)], rows[len(said) :]
+        for (number, place), by_itself, with_sources in zip(seeming, alone, together, strict=True):
+            _, first, last = self.clauses[number].values[place]
+            effect, total, without = (
+                float(row[first:last].sum()) for row in (by_itself, with_sources, self.without)
+            )
+            self.repeated[number, place] = max(effect, total - max(without, 0.0))
+
+    def _said(self, number: int, place: int) -> Mask:
+        """Return the values of what the answer says before a value, and the value's own words there."""
+        before = self.clauses[number].first
+        clauses = clauses_of(self.answer, self.outside) if self.is_span else self.clauses
+        values = [
+            range(self.prompt_length + first, self.prompt_length + last)
+            for clause in clauses
+            for _, first, last in clause.values
+            if last <= before
+        ]
+        words = occurrences_of(self.clauses[number].values[place][0], self.answer, before)
+        return self._mask(*values, [self.prompt_length + position for position in words])
+
     def _control_masks(self, strongest: _Unit, others: Sequence[_Unit]) -> list[Mask]:
         """Return parts of the sources of a unit's length, evenly spaced, outside of what has an effect."""
         excluded = self._mask(strongest.positions, *(unit.positions for unit in others))
@@ -468,7 +506,7 @@ class _Mapping:
         if sentence is not None:
             effect = max(effect, float(self.by_sentence[strongest.source][sentence, first:last].sum()))
         controls = self.controls[number, place]
-        source, control = strongest.source, max(controls, default=0.0)
+        source, control = strongest.source, max((0.0, *controls))
         if number in self.replacing and self.alone is not None:
             alone = self.alone[:, first:last].sum(1)
             of_any = _of_any(alone)
@@ -478,6 +516,7 @@ class _Mapping:
             float(row[first:last].sum()) for row in (self.without, self.without_all[number])
         )
         earlier = float(self.by_statement[:number, first:last].sum(1).max(initial=0.0))
+        earlier = max(earlier, without_all - max(without, 0.0)) if self._follows(number) else 0.0
         return StatedValue(
             text=text,
             first=first,
@@ -490,7 +529,7 @@ class _Mapping:
             controls=controls,
             origin=_origin(
                 effect - control,
-                max(earlier, without_all - max(without, 0.0)) if self._follows(number) else 0.0,
+                min(earlier, self.repeated.get((number, place), earlier)),
                 is_undecided=number in self.undecided and without >= CITED,
             ),
         )
@@ -571,7 +610,7 @@ class _Mapping:
     def _explained_clauses(self) -> tuple[Clause, ...]:
         """Return the statements of the answer, or the span of it that is explained."""
         if self.target is None or not self.is_span:
-            return clauses_of(self.answer, text_outside(self.tokens, self.prompt_length, self.sources))
+            return clauses_of(self.answer, self.outside)
         explained = self.target.positions
         first, last = explained[0] + 1 - self.prompt_length, explained[-1] + 2 - self.prompt_length
         text = str(self.target.name)

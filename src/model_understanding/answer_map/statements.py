@@ -78,6 +78,25 @@ def clauses_of(answer: Tokens, known: str) -> tuple[Clause, ...]:
     return tuple(clauses)
 
 
+def occurrences_of(value: str, answer: Tokens, before: int) -> list[int]:
+    """Return the tokens of an answer that are part of a value's words, before one of its tokens.
+
+    Args:
+        value: The words.
+        answer: The tokens of the answer, of one text.
+        before: The token before which they are looked for.
+    """
+    segment = int(answer.segments.max(initial=-1))
+    words = {word.casefold() for word in _WORD.findall(value)}
+    return [
+        position
+        for match in _WORD.finditer(answer.texts[segment])
+        if match.group().casefold() in words
+        for position in _tokens_in(answer, segment, *match.span(), by_start=False)
+        if position < before
+    ]
+
+
 def _tokens_in(answer: Tokens, segment: int, start: int, end: int, *, by_start: bool) -> list[int]:
     """Return the tokens of a span: those whose first visible character is in it, or that overlap it."""
     found = []

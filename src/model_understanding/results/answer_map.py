@@ -111,13 +111,13 @@ class StatedValue(JsonResult):
         effect: The largest drop of their log-probability without one source or sentence, or, where sources
             replace each other, the largest rise with one source alone.
         control: The largest effect on them of the same kind, of as much other text of the sources; 0 if
-            there is none.
+            there is none, or none above 0.
         source: Index of the source with the largest effect.
         without_sources: How much their log-probability drops without all sources.
         without_all: How much it drops without all sources and earlier statements.
         origin: Where they come from.
         controls: The effect on them of each part of the sources that was removed as a control; ``control`` is
-            the largest, unless sources replace each other.
+            the largest above 0, unless sources replace each other.
     """
 
     text: str
@@ -134,7 +134,7 @@ class StatedValue(JsonResult):
     @property
     def margin(self) -> float:
         """The effect above that of as much other text."""
-        return self.effect - max(self.control, 0.0)
+        return self.effect - self.control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +147,10 @@ class Statement(JsonResult):
         last: The token after its last one.
         log_prob: Its log-probability, with everything in the prompt.
         origin: Where it comes from, judged on its values, the best of which counts: ``sources``: one has an
-            effect of at least 2.5 nats above its control; ``answer``: earlier statements have; ``nothing``:
-            the effect is less than 1 nat above the control; ``unclear``: between both, or all sources
-            together have an effect and it is not known which; ``question``: it has no values.
+            effect of at least 2.5 nats above its control; ``answer``: what earlier statements say has, their
+            form alone does not count; ``nothing``: the effect is less than 1 nat above the control;
+            ``unclear``: between both, or all sources together have an effect and it is not known which;
+            ``question``: it has no values.
         sources: The sources that it is attributed to, the strongest first: those of its values, and those
             without which its log-probability drops by at least 1 nat.
         values: The words that this is judged on.

@@ -389,7 +389,10 @@ class SourcedAnswer:
                 yield ("; each of them explains it alone." if statement.is_redundant else "."), -1
             case "answer":
                 number = "" if statement.earlier is None else f", statement {statement.earlier + 1}"
-                yield f"Repeats an earlier statement{number}: no source has such an effect.", -1
+                yield (
+                    f"Repeats an earlier statement{number}; no source has a clear effect on what it says.",
+                    -1,
+                )
             case "question":
                 yield "Only has words of the question, so there is nothing to judge.", -1
             case "unclear":
