@@ -352,10 +352,10 @@ class Tokens:
     def _sentence_keys(self) -> list[tuple[int, int]]:
         ends = [[match.end() for match in _SENTENCE_END.finditer(text)] for text in self.texts]
         return [
-            (int(segment), int(np.searchsorted(ends[segment], _core(self.texts[segment], span)[0], "right")))
+            (segment, bisect_right(ends[segment], _core(self.texts[segment], span)[0]))
             if segment >= 0
             else (-1, -1)
-            for segment, span in zip(self.segments, self.offsets, strict=True)
+            for segment, span in zip(self.segments.tolist(), self.offsets.tolist(), strict=True)
         ]
 
 

@@ -1,9 +1,14 @@
 """The text of a prompt outside of its sources: its words, whatever part of it the tokens cover."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from model_understanding.answer_map.source_tokens import text_outside
+from model_understanding import InputError
+from model_understanding.answer_map.prompt import SourcedPrompt
+from model_understanding.answer_map.source_tokens import require_room, sources_of, text_outside
 from model_understanding.results.answer_map import AnswerSource, SourceSentence
 from model_understanding.tokens import Tokens
 
@@ -31,3 +36,79 @@ def test_words_outside_of_the_sources_are_apart_whichever_token_has_the_blank(bl
     text = text_outside(tokens, len(words), [source])
     assert text.split() == ["Read", "this.", "Which", "roses", "are", "red?"]
     assert [line.strip() for line in text.splitlines()] == ["Read this.", "Which roses are red?"]
+
+
+def words_of(text):
+    """Return a text as one token for each word."""
+    spans = [(match.start(), match.end()) for match in re.finditer(r"\S+", text)]
+    return Tokens.from_spans(
+        texts=(text,),
+        pieces=text.split(),
+        ids=np.arange(len(spans)),
+        segments=[0] * len(spans),
+        offsets=spans,
+        special=[False] * len(spans),
+    )
+
+
+def prompt_of(documents, question="Why is it so?"):
+    text, spans = "Read.", []
+    for number, document in enumerate(documents):
+        text += f" Document {number + 1}: "
+        spans.append(((len(text), len(text) + len(document)),))
+        text += document
+    text += f" Question: {question}"
+    names = tuple(f"{number + 1}.txt" for number in range(len(documents)))
+    return SourcedPrompt(prompt=text, text=text, names=names, spans=tuple(spans), layout="", question="?")
+
+
+def test_sentences_of_many_sources_are_read_from_one_grouping(monkeypatch):
+    documents = [f"Line {number} is red. Is it? !! Yes." for number in range(40)]
+    prompt = prompt_of(documents)
+    tokens, calls, groups = words_of(prompt.text), [], Tokens.groups
+    monkeypatch.setattr(Tokens, "groups", lambda self, level: calls.append(level) or groups(self, level))
+    sources, empty = sources_of(tokens, len(tokens), prompt)
+    assert calls == ["sentence"]
+    assert empty == ()
+    assert [[sentence.text for sentence in source.sentences] for source in sources] == [
+        [f"Line {number} is red.", "Is it? !!", "Yes."] for number in range(40)
+    ]
+    assert [tokens.pieces[position] for position in sources[7].positions] == documents[7].split()
+
+
+def test_a_prompt_that_is_too_long_is_refused_before_its_sentences_are_read(monkeypatch):
+    prompt = prompt_of(["One two three."] * 40)
+    tokens = words_of(prompt.text)
+    monkeypatch.setattr(Tokens, "groups", None)
+    with pytest.raises(InputError, match=r"has 206 tokens \(120 in 40 documents\) before an answer of 4"):
+        require_room("m", 60, tokens, prompt, 4, 4)
+
+
+@pytest.mark.parametrize("documents", [["a b c d"] * 30, ["a b", "a b c d e f g h", "a"] * 10])
+@pytest.mark.parametrize(("answer", "least"), [(4, 4), (8, 1)])
+def test_as_many_documents_fit_as_it_says(documents, answer, least):
+    """Each document has a heading of its own, which is in the way as long as the document is."""
+    tokens = words_of(prompt_of(documents).text)
+    with pytest.raises(InputError) as caught:
+        require_room("m", 60, tokens, prompt_of(documents), answer, least)
+    fitting = int(re.search(r"first (\d+) fit", caught.value.hint).group(1))
+    lengths = [len(words_of(prompt_of(documents[:count]).text)) for count in range(len(documents))]
+    assert lengths[fitting] + answer <= 60 < lengths[fitting + 1] + answer
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "least", "hint"),
+    [
+        ("why " * 80, 4, 4, "Pass a shorter question or a shorter answer: the prompt has 84 tokens outside"),
+        ("why " * 80, 64, 1, "Pass a shorter question: the prompt has 84 tokens outside of the documents."),
+        ("why?", 99, 99, "Pass a shorter question or a shorter answer: the prompt has 5 tokens outside"),
+        ("why?", 64, 1, "Pass shorter documents: there is room for 54 tokens of documents and"),
+    ],
+)
+def test_what_is_too_long_is_what_its_hint_names(question, answer, least, hint):
+    prompt = prompt_of(["word " * 100], question)
+    with pytest.raises(InputError) as caught:
+        require_room("m", 60, words_of(prompt.text), prompt, answer, least)
+    assert caught.value.hint.startswith(hint)
+    with pytest.raises(InputError, match=r"Put shorter documents into the prompt|Pass a shorter prompt"):
+        require_room("m", 60, words_of(prompt.text), replace(prompt, question=""), answer, least)

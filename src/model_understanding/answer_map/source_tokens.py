@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from model_understanding.answer_map.prompt import SourcedPrompt
 from model_understanding.errors import InputError
@@ -22,35 +23,47 @@ def sources_of(
         prompt_length: Number of tokens of the prompt.
         prompt: The prompt's sources.
     """
-    owner = np.full(prompt_length - 1, -1)
+    owners = _owners(tokens, prompt_length, prompt)
+    sentences: list[list[list[int]]] = [[] for _ in prompt.names]
+    for group in tokens.groups("sentence"):
+        own: dict[int, list[int]] = {}
+        for position in group:
+            if position < len(owners) and owners[position] >= 0:
+                own.setdefault(int(owners[position]), []).append(position)
+        for owner, positions in own.items():
+            _add_sentence(tokens, sentences[owner], positions)
+    named = list(zip(prompt.names, sentences, strict=True))
+    sources = tuple(
+        AnswerSource(
+            name=name,
+            sentences=tuple(
+                SourceSentence(text=_text(tokens, positions).strip(), positions=np.array(positions))
+                for positions in groups
+            ),
+        )
+        for name, groups in named
+        if groups
+    )
+    return sources, tuple(name for name, groups in named if not groups)
+
+
+def _owners(tokens: Tokens, prompt_length: int, prompt: SourcedPrompt) -> Int[np.ndarray, " tokens"]:
+    """Return the index of the source of each token before the prompt's last one, −1 for none."""
+    owners = np.full(prompt_length - 1, -1)
     starts, ends = tokens.offsets[: prompt_length - 1].T
     is_text = (tokens.segments[: prompt_length - 1] == 0) & (ends > starts)
     for index, spans in enumerate(prompt.spans):
         for start, end in spans:
-            owner[is_text & (starts < end) & (ends > start) & (owner < 0)] = index
-    sources, empty = [], []
-    for index, name in enumerate(prompt.names):
-        if not (owner == index).any():
-            empty.append(name)
-            continue
-        sources.append(AnswerSource(name=name, sentences=_sentences(tokens, owner == index)))
-    return tuple(sources), tuple(empty)
+            owners[is_text & (starts < end) & (ends > start) & (owners < 0)] = index
+    return owners
 
 
-def _sentences(tokens: Tokens, is_own: np.ndarray) -> tuple[SourceSentence, ...]:
-    groups: list[list[int]] = []
-    for group in tokens.groups("sentence"):
-        own = [position for position in group if position < len(is_own) and is_own[position]]
-        if not own:
-            continue
-        text = _text(tokens, own)
-        if groups and not any(character.isalnum() for character in text):
-            groups[-1] += own
-        else:
-            groups.append(own)
-    return tuple(
-        SourceSentence(text=_text(tokens, group).strip(), positions=np.array(group)) for group in groups
-    )
+def _add_sentence(tokens: Tokens, sentences: list[list[int]], positions: list[int]) -> None:
+    """Add a sentence to those of its source; one without letters or digits is a part of the one before."""
+    if sentences and not any(character.isalnum() for character in _text(tokens, positions)):
+        sentences[-1] += positions
+    else:
+        sentences.append(positions)
 
 
 def _text(tokens: Tokens, positions: Sequence[int]) -> str:
@@ -77,29 +90,52 @@ def require_room(
     total = len(tokens)
     if limit is None or total + least <= limit:
         return
-    sources, _ = sources_of(tokens, total, prompt)
-    lengths = np.array([len(source.positions) for source in sources], dtype=int)
-    room = limit - answer - (total - int(lengths.sum()))
-    fitting = int((np.cumsum(lengths) <= room).sum())
-    if not len(lengths) or room < 1:
+    owners = _owners(tokens, total, prompt)
+    own = [np.flatnonzero(owners == index) for index in range(len(prompt.names))]
+    names = [label for label, positions in zip(prompt.names, own, strict=True) if len(positions)]
+    own = [positions for positions in own if len(positions)]
+    lengths = [len(positions) for positions in own]
+    outside, taken = _taken(total, own)
+    room = next((left for left in (limit - answer - outside, limit - least - outside) if left > 0), 0)
+    fitting = int((np.cumsum(taken) <= room).sum())
+    is_question = bool(prompt.question)
+    if not room:
+        given = " or a shorter answer" if least == answer > 1 else ""
         hint = (
-            "Pass fewer or shorter documents, a shorter question or a smaller max_new_tokens: the prompt has "
-            f"{total - int(lengths.sum())} tokens outside of the documents' text."
+            f"Pass a shorter {'question' if is_question else 'prompt'}{given}: the prompt has {outside} "
+            "tokens outside of the documents."
         )
     else:
-        longest = int(lengths.argmax())
+        longest = lengths.index(max(lengths))
         first = "only the first one fits" if fitting == 1 else f"the first {fitting} fit"
-        advice = f"Pass fewer documents ({first})" if fitting else "Pass shorter documents"
+        what = f"fewer documents ({first})" if fitting else "shorter documents"
+        advice = f"Pass {what}" if is_question else f"Put {what} into the prompt"
         hint = (
-            f"{advice}: there is room for {room} of their tokens, and the longest, {sources[longest].name}, "
-            f"has {lengths[longest]}."
+            f"{advice}: there is room for {room} tokens of documents and what separates "
+            f"them, and the longest, {names[longest]}, has {lengths[longest]}."
         )
-    count = f"{len(sources)} document{'s' * (len(sources) != 1)}"
+    count = f"{len(names)} document{'s' * (len(names) != 1)}"
     raise InputError(
-        f"The prompt has {total} tokens ({int(lengths.sum())} in {count}) before an answer of "
+        f"The prompt has {total} tokens ({sum(lengths)} in {count}) before an answer of "
         f"{'at least 1' if least < answer else answer}; {name} accepts at most {limit}.",
         hint=hint,
     )
+
+
+def _taken(
+    total: int, positions: Sequence[Int[np.ndarray, " own"]]
+) -> tuple[int, Int[np.ndarray, " sources"]]:
+    """Return the number of tokens outside of sources, and how many each takes with what separates it.
+
+    What is before a source that another one precedes, as a heading, goes with it.
+    """
+    taken = np.zeros(len(positions), dtype=int)
+    begun = None
+    for index in sorted(range(len(positions)), key=lambda index: positions[index][-1]):
+        end = int(positions[index][-1]) + 1
+        taken[index] = end - (int(positions[index][0]) if begun is None else begun)
+        begun = end
+    return total - int(taken.sum()), taken
 
 
 def text_outside(tokens: Tokens, prompt_length: int, sources: Sequence[AnswerSource]) -> str:
