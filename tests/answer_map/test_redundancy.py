@@ -1,5 +1,7 @@
 """What replaces what, where it is planted: copies, earlier statements, needles in long texts."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from tiny_models import fresh, visualizer_of
@@ -12,39 +14,39 @@ DROP = 8.0
 
 
 class Planted(Removals):
-    """An answer whose word “dull” drops by 8 nats where none of the texts that say it is left.
+    """An answer whose planted words drop by so many nats where none of the texts that say them is left.
 
-    A text says it if it has the word; so does an earlier statement of the answer.
+    A text says a word if it has it; so does an earlier statement of the answer.
     """
 
     removal = "hidden"
+    drops: ClassVar = {"dull": DROP}
 
     def __init__(self, model, encoding):
         super().__init__(model, encoding)
         tokens = encoding.tokens[0]
-        text = tokens.texts[1]
-        start = -1
-        self.words = []
-        while (start := text.lower().find("dull", start + 1)) >= 0:
-            self.words.append(self._tokens(tokens, 1, start, start + 4))
-        prompt, start, self.saying = tokens.texts[0], -1, []
-        while (start := prompt.lower().find("dull", start + 1)) >= 0:
-            self.saying.append(self._tokens(tokens, 0, start, start + 4))
+        self.words = {word: self._places(tokens, 1, word) for word in self.drops}
+        self.saying = {word: self._places(tokens, 0, word) for word in self.drops}
         self.passes = 0
 
     @staticmethod
-    def _tokens(tokens, segment, start, end):
-        inside = (tokens.offsets[:, 0] < end) & (tokens.offsets[:, 1] > start) & (tokens.segments == segment)
-        return np.flatnonzero(inside)
+    def _places(tokens, segment, word):
+        text, start, places = tokens.texts[segment].lower(), -1, []
+        while (start := text.find(word, start + 1)) >= 0:
+            starts, ends = tokens.offsets.T
+            inside = (starts < start + len(word)) & (ends > start) & (tokens.segments == segment)
+            places.append(np.flatnonzero(inside))
+        return places
 
     def without(self, removed):
         self.passes += len(removed)
         values = np.zeros((len(removed), len(self.answer)))
         for row, mask in zip(values, removed, strict=True):
-            for number, word in enumerate(self.words):
-                texts = [*self.saying, *self.words[:number]]
-                if texts and all(mask[text].all() for text in texts):
-                    row[word - self.prompt_length] = -DROP / len(word)
+            for word, drop in self.drops.items():
+                for number, place in enumerate(self.words[word]):
+                    texts = [*self.saying[word], *self.words[word][:number]]
+                    if texts and all(mask[text].all() for text in texts):
+                        row[place - self.prompt_length] = -drop / len(place)
         return values
 
     def cost(self, removed):
@@ -57,9 +59,7 @@ class PlantedForm(Planted):
     def without(self, removed):
         values = super().without(removed)
         tokens = self.encoding.tokens[0]
-        text = tokens.texts[1]
-        start = text.index("was")
-        form = self._tokens(tokens, 1, start, start + 3)
+        form = self._places(tokens, 1, "was")[0]
         last = np.flatnonzero((tokens.segments == 1) & (tokens.offsets[:, 0] >= len(text) - 6))
         rows = removed[:, form].all(1)
         values[np.ix_(rows, last - self.prompt_length)] -= DROP / len(last)
@@ -173,3 +173,41 @@ def test_a_needle_in_a_long_document_is_found_at_a_bounded_cost(mapped, sentence
     assert int(answers.is_sentence_removed.sum()) == 100
     assert int(answers.is_sentence_screened.sum()) == sentences + 4 - 100
     assert passes <= 100 + 3 * np.sqrt(sentences) + 20
+
+
+@pytest.mark.parametrize("drop", [1.5, 3.0, 8.0])
+def test_a_value_that_stands_twice_is_found_where_the_rest_of_the_statement_stands_once(
+    mapped, monkeypatch, drop
+):
+    monkeypatch.setattr(Planted, "drops", {"actors": 20.0, "dull": drop})
+    documents = [document((1, "The actors are dull.")), document(), document((3, COPY)), document()]
+    answers, passes = mapped(documents, "The actors are dull.")
+    (statement,) = answers.statements
+    name, value = statement.values
+    assert (name.text, name.origin, name.effect) == ("actors", "sources", 20.0)
+    assert (value.text, value.without_sources, value.effect, value.control) == ("dull", drop, drop, 0.0)
+    assert value.origin == ("sources" if drop >= 2.5 else "unclear")  # never “nothing”
+    found = [(part.source, part.sentence, part.alone) for part in statement.sources]
+    is_clear = drop >= 2.5
+    assert found == ([(0, 1, 20.0 + drop), (2, 3, drop)] if is_clear else [(0, 1, None)])
+    assert statement.is_redundant == is_clear
+    # Each document and all of them, their sentences, each document and sentence of two alone, and the rest.
+    assert passes <= 5 + 8 + 4 + 8 + 10
+
+
+@pytest.mark.parametrize("drop", [3.0, 8.0])
+def test_a_value_that_stands_twice_in_one_document_has_both_sentences(mapped, monkeypatch, drop):
+    monkeypatch.setattr(Planted, "drops", {"actors": 20.0, "dull": drop})
+    planted = [(0, "The actors are dull."), (2, COPY)]
+    answers, _ = mapped([document(), document(*planted), document()], "The actors are dull.")
+    (part,) = answers.statements[0].sources
+    assert (part.source, part.copies) == (1, (0, 2))
+    assert [value.origin for value in answers.statements[0].values] == ["sources", "sources"]
+
+
+def test_what_any_document_does_to_a_value_is_from_none(mapped, monkeypatch):
+    """A value that drops only where no document is left, whatever the documents say."""
+    monkeypatch.setattr(Planted, "drops", {"actors": 20.0, "it was": 3.0})
+    documents = [document((1, "Brilliant actors.")), document(), document()]
+    answers, _ = mapped(documents, "The actors left. It was Rome.")
+    assert [value.origin for value in answers.statements[0].values] == ["sources", "nothing"]

@@ -16,7 +16,7 @@ from model_understanding.answer_map.prompt import SourcedPrompt
 from model_understanding.answer_map.removal import HiddenTokens, removals_of
 from model_understanding.answer_map.shortlist import MOST_SENTENCES, groups_of, shortlist
 from model_understanding.answer_map.source_tokens import sources_of, text_outside
-from model_understanding.answer_map.statements import Clause, clauses_of, occurrences_of
+from model_understanding.answer_map.statements import Clause, Value, clauses_of, occurrences_of
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.causality import is_causal
 from model_understanding.model.model import Model
@@ -45,6 +45,9 @@ _DELETED = (
     "prompt: what follows them moves up."
 )
 
+
+Words = Clause | Value
+"""Tokens of the answer: a statement, or a value of one."""
 
 DOCUMENTS = "Measuring the documents"
 _SCREEN, _SENTENCES = "Screening their sentences", "Measuring their sentences"
@@ -265,28 +268,22 @@ class _Mapping:
         }
 
     def _find_replacements(self) -> None:
-        """Keep each source alone where single ones do not explain what all of them do to a statement.
+        """Keep each source alone where single ones do not explain what all do to a statement or a value.
 
         Sources replace each other where several explain it alone. Where none stands out, all of them may, or
         only that there are documents at all.
         """
-        tested = {number for number, clause in enumerate(self.clauses) if self._is_unexplained(clause)}
-        self.replacing: dict[int, list[int]] = {}
-        self.undecided: set[int] = set()
+        tested = [words for words in self._judged() if self._is_unexplained(words)]
+        self.explaining: dict[Words, list[int]] = {}
         self.alone: Float[np.ndarray, "sources answer"] | None = None
         self.sentence_alone: dict[tuple[int, int], Float[np.ndarray, " answer"]] = {}
         if not tested or len(self.sources) < 2:
             return
         masks = [self.all & ~self._mask(source.positions) for source in self.sources]
         alone = self.alone = self.without - self.effects.of(masks, _REPLACEMENTS)
-        for number in tested:
-            found = self._explaining(number, alone)
-            if len(found) > 1:
-                self.replacing[number] = found
-            elif not found:
-                self.undecided.add(number)
+        self.explaining = {words: self._explained_by(words, alone) for words in tested}
         keepers = {
-            source for found in self.replacing.values() for source in found if len(self.units[source]) > 1
+            source for words in tested for source in self._replacing(words) if len(self.units[source]) > 1
         }
         units = self._shortlisted([unit for source in sorted(keepers) for unit in self.units[source]])
         masks = [self.all & ~self._mask(unit.positions) for unit in units]
@@ -297,10 +294,9 @@ class _Mapping:
         self.kept: dict[tuple[int, int], Float[np.ndarray, " answer"]] = {}
         tested = {
             source
-            for number, clause in enumerate(self.clauses)
-            for source in np.flatnonzero(_sum(self.by_source, clause) >= CITED).tolist()
-            if source not in self.replacing.get(number, ())
-            and self._is_unexplained_by_sentences(source, clause)
+            for words in self._judged()
+            for source in np.flatnonzero(_sum(self.by_source, words) >= CITED).tolist()
+            if source not in self._replacing(words) and self._is_unexplained_by_sentences(source, words)
         }
         units = [
             unit
@@ -314,45 +310,77 @@ class _Mapping:
         whole = self.by_source[[unit.source for unit in units]]
         self.kept = self._rows(units, whole - self.effects.of(masks, _COPIES))
 
-    def _is_unexplained_by_sentences(self, source: int, clause: Clause) -> bool:
+    def _is_unexplained_by_sentences(self, source: int, words: Words) -> bool:
         if self.is_removed[source].sum() < 2:
             return False
-        singles = float(np.maximum(_sum(self.by_sentence[source], clause), 0).sum())
-        return singles < _REPLACED * float(_sum(self.by_source[source], clause))
+        singles = float(np.maximum(_sum(self.by_sentence[source], words), 0).sum())
+        return singles < _REPLACED * float(_sum(self.by_source[source], words))
 
-    def _copies(self, source: int, number: int) -> list[int]:
-        """Return the sentences of a source of which each explains a statement alone, if several do."""
-        clause = self.clauses[number]
-        replaces = number in self.replacing and source in self.replacing[number]
+    def _copies(self, source: int, words: Words) -> list[int]:
+        """Return the sentences of a source of which each explains some words alone, if several do."""
+        replaces = source in self._replacing(words)
         rows = self.sentence_alone if replaces else self.kept
         if replaces:
             assert self.alone is not None
-            whole = float(_sum(self.alone[source], clause))
+            whole = float(_sum(self.alone[source], words))
         else:
-            whole = float(_sum(self.by_source[source], clause))
-            if not self._is_unexplained_by_sentences(source, clause):
+            whole = float(_sum(self.by_source[source], words))
+            if not self._is_unexplained_by_sentences(source, words):
                 return []
         places = [place for place in range(len(self.units[source])) if (source, place) in rows]
         if len(places) < 2:
             return []
-        sums = np.array([float(_sum(rows[source, place], clause)) for place in places])
+        sums = np.array([float(_sum(rows[source, place], words)) for place in places])
         above = sums - _of_any(sums)
         order = np.argsort(-sums, kind="stable")
         found = [places[i] for i in order if above[i] >= max(CITED, _REPLACED * whole)]
         return found if len(found) > 1 else []
 
-    def _is_unexplained(self, clause: Clause) -> bool:
-        total = float(_sum(self.without, clause))
-        singles = float(np.maximum(_sum(self.by_source, clause), 0).sum())
+    def _copies_in(self, source: int, clause: Clause) -> list[int]:
+        """Return the sentences of a source that replace each other for a statement, or for a value of it."""
+        found = (self._copies(source, words) for words in (clause, *clause.values))
+        return next((copies for copies in found if copies), [])
+
+    def _judged(self) -> list[Words]:
+        """Return the statements and their values."""
+        return [words for clause in self.clauses for words in (clause, *clause.values)]
+
+    def _is_unexplained(self, words: Words) -> bool:
+        total = float(_sum(self.without, words))
+        singles = float(np.maximum(_sum(self.by_source, words), 0).sum())
         return total >= CITED and singles < _REPLACED * total
 
-    def _explaining(self, number: int, alone: Float[np.ndarray, "sources answer"]) -> list[int]:
-        """Return the sources of which each alone explains a statement, beyond what any source does."""
-        clause = self.clauses[number]
-        sums = _sum(alone, clause)
-        least = max(CITED, _REPLACED * float(_sum(self.without, clause)))
+    def _explained_by(self, words: Words, alone: Float[np.ndarray, "sources answer"]) -> list[int]:
+        """Return the sources of which each alone explains some words, beyond what any source does."""
+        sums = _sum(alone, words)
+        least = max(CITED, _REPLACED * float(_sum(self.without, words)))
         above = sums - _of_any(sums)
         return [int(i) for i in np.argsort(-sums, kind="stable") if above[i] >= least]
+
+    def _replacing(self, words: Words) -> list[int]:
+        """Return the sources of which each alone explains some words, if several do."""
+        found = self.explaining.get(words, [])
+        return found if len(found) > 1 else []
+
+    def _replacing_in(self, clause: Clause, values: Sequence[StatedValue]) -> list[int]:
+        """Return the sources that replace each other for a statement, or for a value that comes from them."""
+        clear = [
+            value for value, stated in zip(clause.values, values, strict=True) if stated.origin == "sources"
+        ]
+        return list(dict.fromkeys(source for words in (clause, *clear) for source in self._replacing(words)))
+
+    def _is_undecided(self, value: Value, clause: Clause) -> bool:
+        """Return whether all sources together matter to a value, and it is not known which.
+
+        What any document does to it, whatever it says, is not what one of them says.
+        """
+        without = float(_sum(self.without, value))
+        if self.alone is None or without < CITED:
+            return False
+        if self.explaining.get(clause) == []:
+            return True
+        is_tested = value in self.explaining and not self._replacing(value)
+        return is_tested and without - _of_any(_sum(self.alone, value)) >= CITED
 
     def _remove_statements(self) -> None:
         """Remove each statement from those after it, alone and together with sources."""
@@ -489,7 +517,7 @@ class _Mapping:
             sources=self._attributed(number, values),
             values=values,
             without_sources=float(_sum(self.without, clause)),
-            is_redundant=number in self.replacing,
+            is_redundant=bool(self._replacing_in(clause, values)),
             earlier=earlier,
             earlier_effect=0.0 if earlier is None else float(_sum(self.by_statement[earlier], clause)),
             joint_effect=float(_sum(self.joint[number], clause)),
@@ -498,7 +526,9 @@ class _Mapping:
         )
 
     def _value(self, number: int, place: int) -> StatedValue:
-        text, first, last = self.clauses[number].values[place]
+        clause = self.clauses[number]
+        value = clause.values[place]
+        text, first, last = value
         strongest, _ = self._parts(first, last)
         by_source = self.by_source[:, first:last].sum(1)
         sentence = strongest.sentence
@@ -507,8 +537,8 @@ class _Mapping:
             effect = max(effect, float(self.by_sentence[strongest.source][sentence, first:last].sum()))
         controls = self.controls[number, place]
         source, control = strongest.source, max((0.0, *controls))
-        if number in self.replacing and self.alone is not None:
-            alone = self.alone[:, first:last].sum(1)
+        if self.alone is not None and (self._replacing(value) or self._replacing(clause)):
+            alone = _sum(self.alone, value)
             of_any = _of_any(alone)
             if float(alone.max()) - of_any > effect - control:
                 source, effect, control = int(alone.argmax()), float(alone.max()), of_any
@@ -530,7 +560,7 @@ class _Mapping:
             origin=_origin(
                 effect - control,
                 min(earlier, self.repeated.get((number, place), earlier)),
-                is_undecided=number in self.undecided and without >= CITED,
+                is_undecided=self._is_undecided(value, clause),
             ),
         )
 
@@ -538,7 +568,7 @@ class _Mapping:
         """Return the sources of a statement: those of its values, and those without which it drops."""
         clause = self.clauses[number]
         effects = _sum(self.by_source, clause)
-        replacing = self.replacing.get(number, [])
+        replacing = self._replacing_in(clause, values)
         of_values = {value.source for value in values if value.origin == "sources"}
         chosen = {int(i) for i in np.flatnonzero(effects >= CITED)} | of_values | set(replacing)
         alone = None if self.alone is None else _sum(self.alone, clause)
@@ -549,7 +579,7 @@ class _Mapping:
 
         found = []
         for source in sorted(chosen, key=lambda source: -strength(source)):
-            copies = self._copies(source, number)
+            copies = self._copies_in(source, clause)
             place = copies[0] if copies else self._named_sentence(source, clause, source in replacing)
             removed = place is not None and self.is_removed[source][place]
             by_sentence = float(_sum(self.by_sentence[source], clause)[place]) if removed else None
@@ -614,7 +644,7 @@ class _Mapping:
         explained = self.target.positions
         first, last = explained[0] + 1 - self.prompt_length, explained[-1] + 2 - self.prompt_length
         text = str(self.target.name)
-        return (Clause(text, first, last, ((text, first, last),)),)
+        return (Clause(text, first, last, (Value(text, first, last),)),)
 
     def _contrasts(self) -> Tensor | None:
         """Return the id of the contrast of each token of the answer, −1 for none."""
@@ -665,9 +695,9 @@ def _origin(margin: float, earlier: float, *, is_undecided: bool) -> Origin:
     return "unclear" if margin >= CITED or is_undecided else "nothing"
 
 
-def _sum(effects: np.ndarray, clause: Clause) -> np.ndarray:
-    """Return effects summed over the tokens of a statement."""
-    return effects[..., clause.first : clause.last].sum(-1)
+def _sum(effects: np.ndarray, words: Words) -> np.ndarray:
+    """Return effects summed over the tokens of a statement or a value."""
+    return effects[..., words.first : words.last].sum(-1)
 
 
 def _of_any(alone: Float[np.ndarray, " sources"]) -> float:

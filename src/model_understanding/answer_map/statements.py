@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from model_understanding.tokens import Tokens
 
@@ -22,6 +23,20 @@ _WORD = re.compile(r"[^\W_]+(?:(?:[.,:/’'‐-]|\u2011)[^\W_]+)*")
 _FEWEST_WORDS, _FEWEST_LETTERS = 2, 4
 
 
+class Value(NamedTuple):
+    """Words that a statement is judged on.
+
+    Args:
+        text: The words.
+        first: Their first token, counted in the answer.
+        last: The token after their last one.
+    """
+
+    text: str
+    first: int
+    last: int
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
     """A statement before it is measured.
@@ -30,13 +45,13 @@ class Clause:
         text: Its text.
         first: Its first token, counted in the answer.
         last: The token after its last one.
-        values: The words that it is judged on: text, first token, token after the last one.
+        values: The words that it is judged on.
     """
 
     text: str
     first: int
     last: int
-    values: tuple[tuple[str, int, int], ...] = ()
+    values: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +86,9 @@ def clauses_of(answer: Tokens, known: str) -> tuple[Clause, ...]:
                 if (inside := _tokens_in(answer, segment, first, last, by_start=False))
             )
             first, last = positions[0], positions[-1] + 1
-            kept = tuple((words, max(a, first), min(b, last)) for words, a, b in values)
+            kept = [Value(words, max(a, first), min(b, last)) for words, a, b in values]
             clauses.append(
-                Clause(text[start:end].strip(), first, last, tuple(v for v in kept if v[1] < v[2]))
+                Clause(text[start:end].strip(), first, last, tuple(v for v in kept if v.first < v.last))
             )
     return tuple(clauses)
 

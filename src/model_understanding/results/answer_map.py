@@ -155,8 +155,9 @@ class Statement(JsonResult):
             without which its log-probability drops by at least 1 nat.
         values: The words that this is judged on.
         without_sources: How much its log-probability drops without all sources.
-        is_redundant: Whether sources replace each other: several explain the statement alone, and without
-            all of them its log-probability drops by more than twice the sum of what it drops without each.
+        is_redundant: Whether sources replace each other: several explain the statement, or a value of it,
+            alone, and without all of them its log-probability drops by more than twice the sum of what it
+            drops without each.
         earlier: Index of the earlier statement with the largest effect; ``None`` for the first statement.
         earlier_effect: How much the log-probability drops without that statement.
         joint_effect: How much it drops without that statement and one source.

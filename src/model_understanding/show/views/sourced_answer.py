@@ -386,7 +386,8 @@ class SourcedAnswer:
                     yield self.name(source), source
                     left = len(sources) - place - 1
                     yield (", " if left > 1 else " and " if left else ""), -1
-                yield ("; each of them explains it alone." if statement.is_redundant else "."), -1
+                alone = f"; each of them explains {_explained_part(statement)} alone."
+                yield (alone if statement.is_redundant else "."), -1
             case "answer":
                 number = "" if statement.earlier is None else f", statement {statement.earlier + 1}"
                 yield (
@@ -455,6 +456,12 @@ def _without_breaks(run: AnswerRun) -> Iterator[AnswerRun]:
     if text:
         yield replace(run, text=text)
     yield AnswerRun(text=run.text[len(text) :], statement=-1, word=-1)
+
+
+def _explained_part(statement: Statement) -> str:
+    """Return what each of the sources that replace each other explains: a statement, or a value of it."""
+    alone = [part.alone for part in statement.sources if part.alone is not None]
+    return "it" if min(alone, default=0.0) >= 0.5 * statement.without_sources else "a part of it"
 
 
 def _value_words(value: StatedValue) -> str:
