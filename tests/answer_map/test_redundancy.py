@@ -60,7 +60,7 @@ class PlantedForm(Planted):
         values = super().without(removed)
         tokens = self.encoding.tokens[0]
         form = self._places(tokens, 1, "was")[0]
-        last = np.flatnonzero((tokens.segments == 1) & (tokens.offsets[:, 0] >= len(text) - 6))
+        last = np.flatnonzero((tokens.segments == 1) & (tokens.offsets[:, 0] >= len(tokens.texts[1]) - 6))
         rows = removed[:, form].all(1)
         values[np.ix_(rows, last - self.prompt_length)] -= DROP / len(last)
         return values
