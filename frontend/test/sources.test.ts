@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { AnswerMapPayload } from "../src/data/payload.generated";
-import { listed } from "../src/sources/cards";
+import { listed, roleOf } from "../src/sources/cards";
 import { fragmentOf, INITIAL, litBy, sentenceEffect, stateOf } from "../src/sources/state";
 import { likelihood, nats, strengthOf } from "../src/sources/words";
 
@@ -43,6 +43,24 @@ describe("an effect", () => {
     expect(strengthOf(3, 3)).toBeCloseTo(1 - 1 / Math.E);
     expect(strengthOf(-3, 3)).toBeCloseTo(1 / Math.E - 1);
     expect(strengthOf(0, 3)).toBe(0);
+  });
+});
+
+describe("what a source does", () => {
+  const role = (statements: number[], others: number[], effects: number[]) =>
+    roleOf(
+      {
+        sources: [{ statements, others }],
+        statements: effects.map((effect) => ({ effects: [effect] })),
+      } as unknown as AnswerMapPayload,
+      0,
+    );
+
+  it("names the statements, and says whether what is left is little or negative", () => {
+    expect(role([1], [2], [0, 4, 2])).toBe("statement 2, also changes statement 3");
+    expect(role([], [0, 2], [1, 0, 2])).toBe("changes statements 1, 3");
+    expect(role([], [], [0.62, 0.55, -0.9])).toBe("little effect");
+    expect(role([], [], [0.62, -1])).toBe("negative effect on statement 2");
   });
 });
 

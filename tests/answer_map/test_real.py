@@ -46,5 +46,6 @@ def test_statements_come_from_their_sentences_and_what_is_invented_from_none():
         assert strongest.deleted == pytest.approx(strongest.sentence_effect, rel=0.3)
     assert invented.origin == "nothing"
     assert str(answers).startswith(
-        "2 of 3 statements come from museum.txt and river.txt; one rests on nothing in the sources."
+        "2 of 3 statements come from the sources, one from museum.txt and one from river.txt; one rests on "
+        "nothing in the sources."
     )

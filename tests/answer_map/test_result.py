@@ -17,7 +17,13 @@ from model_understanding.results.answer_map import (
     Statement,
 )
 from model_understanding.show.terminal.answer_map import print_answer_map
-from model_understanding.show.views.answer_map import answer_map_view
+from model_understanding.show.views.answer_map import (
+    answer_map_view,
+    compared_words,
+    headline,
+    prompt_outline,
+    rules,
+)
 from model_understanding.tokens import Tokens
 
 PROMPT = "Red roses. Blue skies. Green trees. What?"
@@ -136,13 +142,17 @@ def test_the_name_of_a_source_in_the_prompt_is_marked_as_its_title():
     [
         (
             ("sources", "sources", "nothing"),
-            "2 of 3 statements come from a.txt and b.txt; one rests on nothing in the sources.",
+            "2 of 3 statements come from the sources, one from a.txt and one from b.txt; one rests on "
+            "nothing in the sources.",
         ),
         (
             ("sources", "nothing", "nothing"),
             "1 of 3 statements comes from a.txt; 2 rest on nothing in the sources.",
         ),
-        (("sources", "sources", "sources"), "All 3 statements come from a.txt and b.txt."),
+        (
+            ("sources", "sources", "sources"),
+            "All 3 statements come from the sources, one from a.txt and 2 from b.txt.",
+        ),
         (("nothing", "nothing", "nothing"), "All 3 statements rest on nothing in the sources."),
         (
             ("unclear", "question", "nothing"),
@@ -153,7 +163,10 @@ def test_the_name_of_a_source_in_the_prompt_is_marked_as_its_title():
             ("sources", "answer", "unclear"),
             "1 of 3 statements comes from a.txt; one repeats an earlier statement and one is unclear.",
         ),
-        (("sources", "sources"), "Both statements come from a.txt and b.txt."),
+        (
+            ("sources", "sources"),
+            "Both statements come from the sources, one from a.txt and one from b.txt.",
+        ),
         (("sources",), "The statement comes from a.txt."),
         (("nothing",), "The statement rests on nothing in the sources."),
     ],
@@ -174,8 +187,8 @@ def test_the_answer_is_shown_with_marks_and_nothing_is_lost():
         "red": "sources", "blue": "sources", "Anna": "nothing",
     }  # fmt: skip
     assert view.sources[1].details == (
-        "statement 2: effect 3.5 when the document is hidden; 2.25 when the sentence is deleted from "
-        "the prompt · “Blue skies.”",
+        "statement 2: effect 3.5 when the document is hidden; 2 when the sentence is hidden; 2.25 when the "
+        "sentence is deleted from the prompt · “Blue skies.”",
     )
     assert view.rows[1].effects == ("1.8", "5.8", "9.8")
     assert view.columns == ("[1]", "[2]", "[3]")
@@ -183,9 +196,80 @@ def test_the_answer_is_shown_with_marks_and_nothing_is_lost():
     assert "Sources (documents in the prompt): [1] a.txt, [2] b.txt, [3] c" in view.facts
     assert view.rows[1].attributed == (False, True, False)
     assert any("not “is supported by”" in fact for fact in view.facts)
-    assert any(
-        "at least 2.5 nats above" in fact and "Below 1, it rests on nothing" in fact for fact in view.facts
+    assert any(fact.startswith("A statement is judged on its numbers and names") for fact in view.facts)
+    assert any(fact.startswith("At least 2.5 nats above: it comes from that source.") for fact in view.facts)
+
+
+@pytest.mark.parametrize(
+    ("main", "words"),
+    [
+        ([[0], [0], [0]], "come from a.txt."),
+        ([[0, 1], [0, 1], [0, 1]], "come from a.txt and b.txt."),
+        ([[0], [1], [2]], "come from the sources, one from a.txt, one from b.txt and one from c."),
+        ([[0, 1], [0], [0]], "come from the sources, 3 from a.txt and one from b.txt."),
+    ],
+)
+def test_a_source_is_named_with_the_number_of_its_statements_unless_each_has_all(main, words):
+    answers = made(("sources",) * 3)
+    statements = tuple(
+        dataclasses.replace(each, values=tuple(value("x", 0, 1, "sources", source=i) for i in sources))
+        for each, sources in zip(answers.statements, main, strict=True)
     )
+    assert headline(dataclasses.replace(answers, statements=statements)) == f"All 3 statements {words}"
+
+
+def test_others_count_a_statement_that_comes_from_several_of_them_once():
+    sources = tuple(
+        AnswerSource(name=f"{i}.txt", sentences=(SourceSentence(text="Roses.", positions=[i]),))
+        for i in range(6)
+    )
+    of_sources = {"effects": np.zeros((6, 10)), "sentence_effects": np.zeros((6, 10))}
+    removed = np.zeros(6, dtype=bool)
+    answers = made(("sources",) * 3, sources=sources, is_sentence_removed=removed, **of_sources)
+    statements = tuple(
+        dataclasses.replace(each, values=tuple(value("x", 0, 1, "sources", source=i) for i in sources))
+        for each, sources in zip(answers.statements, [[0], [1, 2], [3, 4, 5]], strict=True)
+    )
+    assert headline(dataclasses.replace(answers, statements=statements)) == (
+        "All 3 statements come from the sources, one from 0.txt, one from 1.txt, one from 2.txt and one from "
+        "3 others."
+    )
+
+
+def test_the_prompt_names_sources_where_their_text_is_and_says_titles_as_they_are():
+    titled = AnswerSource(
+        name="Red.txt",
+        sentences=(
+            SourceSentence(text="Red.txt", positions=[0]),
+            SourceSentence(text="Roses are red.", positions=[1, 2, 3]),
+        ),
+    )
+    prompt = Tokens.from_spans(
+        texts=("Red.txt Roses are red. What?", "Red"),
+        pieces=["Red.txt", "Roses", "are", "red.", "What?", "Red"],
+        ids=range(6), segments=[0] * 5 + [1], special=[False] * 6,
+        offsets=[(0, 7), (7, 13), (13, 17), (17, 22), (22, 28), (0, 3)],
+    )  # fmt: skip
+    answers = made(
+        (), tokens=prompt, prompt_length=5, sources=(titled,), log_probs=[-1.0], effects=[[0.0]],
+        without_sources=[0.0], sentence_effects=[[0.0], [0.0]], is_sentence_removed=[False, False],
+    )  # fmt: skip
+    assert prompt_outline(answers) == "Red.txt⟨Red.txt⟩ What?"
+
+
+def test_what_each_token_is_compared_with_is_listed():
+    assert compared_words(made(against=(" 1949",))).startswith("Compared with “1949”: effects")
+    words = compared_words(made(against=("2", "8", " 9")))
+    assert words.startswith("Compared token by token with “2”, “8”, “9”: effects")
+    assert "“8” …: effects" in compared_words(made(against=tuple("1234567890")))
+
+
+def test_a_span_is_judged_as_a_whole():
+    span = made(("sources",))
+    first = dataclasses.replace(span.statements[0], values=(value("red", 0, 3, "sources"),))
+    rule, *_ = rules(dataclasses.replace(span, statements=(first,)))
+    assert rule.startswith("The text is judged as a whole")
+    assert rules(span)[0].startswith("A statement is judged on its numbers and names")
 
 
 def test_of_many_sources_those_in_the_table_are_named():
@@ -204,7 +288,7 @@ def test_of_many_sources_those_in_the_table_are_named():
     )
 
 
-@pytest.mark.parametrize(("width", "columns"), [(70, 3), (80, 4), (120, 6)])
+@pytest.mark.parametrize(("width", "columns"), [(36, 0), (56, 1), (70, 3), (80, 4), (120, 6)])
 def test_a_narrow_terminal_has_fewer_sources_in_the_table_and_all_of_each_number(width, columns):
     sources = tuple(
         AnswerSource(name=f"{i}.txt", sentences=(SourceSentence(text="Roses.", positions=[i]),))
@@ -220,10 +304,30 @@ def test_a_narrow_terminal_has_fewer_sources_in_the_table_and_all_of_each_number
     lines = printed.splitlines()
     heading = next(line for line in lines if "all sources" in line and "from" in line)
     assert heading.count("[") == columns
-    assert "[6]" in heading
+    assert ("[6]" in heading) == (columns > 1)
     for row in answer_map_view(answers, columns).rows:
         assert all(effect in printed.split() for effect in (*row.effects, row.without))
-    assert f"The table has {columns} of 7 sources" in " ".join(printed.split())
+    said = f"The table has {columns or 'no room for single'} {'of 7 ' if columns else ''}sources"
+    assert said in " ".join(printed.split())
+
+
+@pytest.mark.parametrize("width", [80, 60, 44])
+def test_four_sources_cut_no_number(width):
+    sources = tuple(
+        AnswerSource(name=f"{i}.txt", sentences=(SourceSentence(text="Roses.", positions=[i]),))
+        for i in range(4)
+    )
+    effects = np.outer([-0.0123, 38.25, 1.5, -0.123], np.ones(10))
+    sentences = {"sentence_effects": np.zeros((4, 10)), "is_sentence_removed": np.zeros(4, dtype=bool)}
+    answers = made(("sources", "answer", "nothing"), sources=sources, effects=effects, **sentences)
+    console = Console(width=width, file=StringIO())
+    print_answer_map(answers, console)
+    printed = console.file.getvalue()
+    heading = next(line for line in printed.splitlines() if "all sources" in line)
+    columns = heading.count("[")
+    for row in answer_map_view(answers, columns).rows:
+        line = next(line for line in printed.splitlines() if line.split()[:1] == [row.label.split()[0]])
+        assert line.split()[-columns - 1 :] == [*row.effects, row.without]
 
 
 def test_words_that_rest_on_nothing_are_named_in_statements_that_do_not():

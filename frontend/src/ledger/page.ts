@@ -100,7 +100,7 @@ function mapPart(context: PageContext): HTMLElement | false {
   const element = h(
     "div",
     { class: "ledger-split" },
-    h("div", {}, mapView(context), note(payload.note)),
+    h("div", {}, mapView(context), note(...isolated(payload.note))),
     rankedView(context),
   );
   store.watch(["all"], ({ all }) => {

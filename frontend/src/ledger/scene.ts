@@ -18,7 +18,7 @@ const MOST_NAMED = 600;
 const SLANT = Math.PI / 3;
 const WRITTEN = 0.02; // of the strongest color, from which a cell says its share
 const LEAST_FOR_NUMBERS = 40;
-const LONGEST = 168; // of a slanted name
+const [SHORT, LONGEST] = [168, 216]; // the most of a slanted name, on a phone and on a wide page
 
 export interface Grid {
   readonly top: Scene;
@@ -45,7 +45,7 @@ export function gridOf({ map, axis, spans, difference }: Drawn, colors: Colors, 
   const isNamed = count <= MOST_NAMED;
   const room = Math.floor((width - left) / count);
   const isUpright = isNamed && clamp(room, NARROWEST, WIDEST) >= longest + 10;
-  const slanted = Math.min(longest, LONGEST);
+  const slanted = Math.min(Math.ceil(longest), clamp(width / 4, SHORT, LONGEST));
   const overhang = isNamed && !isUpright ? Math.ceil(slanted * Math.cos(SLANT)) : 0;
   const columnWidth = isUpright
     ? clamp(room, NARROWEST, WIDEST)
@@ -61,7 +61,9 @@ export function gridOf({ map, axis, spans, difference }: Drawn, colors: Colors, 
       width: columnWidth * count + overhang,
       height: topHeight,
       background,
-      shapes: isNamed ? columnNames(labels, { axis, spans, columnWidth, topHeight, isUpright }, colors) : [],
+      shapes: isNamed
+        ? columnNames(labels, { axis, spans, columnWidth, topHeight, isUpright, longest: slanted }, colors)
+        : [],
     },
     left: {
       width: left,
@@ -92,11 +94,13 @@ interface Named {
   readonly columnWidth: number;
   readonly topHeight: number;
   readonly isUpright: boolean;
+  /** The most that a slanted name takes. */
+  readonly longest: number;
 }
 
 function columnNames(
   labels: readonly string[],
-  { axis, spans, columnWidth, topHeight, isUpright }: Named,
+  { axis, spans, columnWidth, topHeight, isUpright, longest }: Named,
   colors: Colors,
 ): Shape[] {
   return labels.map((label, index): Shape => {
@@ -110,7 +114,7 @@ function columnNames(
     } as const;
     const x = (index + 0.5) * columnWidth;
     if (isUpright) return { kind: "text", x, y: topHeight / 2, text: label, anchor: "middle", ...look };
-    const text = fitted(label, LONGEST, SIZE, (words, size) => measured(words, size, look.weight));
+    const text = fitted(label, longest, SIZE, (words, size) => measured(words, size, look.weight));
     return { kind: "text", x, y: topHeight - 7, text, turn: -60, ...look };
   });
 }

@@ -2,6 +2,7 @@
 
 import { signed } from "../comparison/state";
 import type { LedgerAxis, LedgerMap } from "../data/payload.generated";
+import { h } from "../ui/dom";
 import { formatNumber, formatPercent } from "../ui/format";
 import { bdi } from "../ui/parts";
 
@@ -44,7 +45,15 @@ export function number(value: number): string {
   return signed(formatNumber(value), value);
 }
 
-/** A sentence whose quoted tokens keep their own reading direction. */
+/** A sentence whose quoted tokens keep their own reading direction, and whose shares stay on one line. */
 export function isolated(words: string): (string | HTMLElement)[] {
-  return words.split(/(?<=“)([^”]*)(?=”)/).map((part, index) => (index % 2 ? bdi(part) : part));
+  return words
+    .split(/(?<=“)([^”]*)(?=”)/)
+    .flatMap((part, index) => (index % 2 ? [bdi(part)] : unbroken(part)));
+}
+
+function unbroken(words: string): (string | HTMLElement)[] {
+  return words
+    .split(/([−+]?[\d.]+ %)/)
+    .map((part, index) => (index % 2 ? h("span", { class: "share" }, part) : part));
 }

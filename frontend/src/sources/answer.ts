@@ -60,7 +60,9 @@ export function answerView(context: PageContext): HTMLElement {
     element.append(span, h("span", { class: "marks" }, ...markOf(statement)));
   }
 
+  const hasJudged = payload.runs.some((run) => run.origin);
   const legend = h("p", { class: "legend" });
+  let chosen = -1; // the statement that was clicked: its words have no tooltip until the pointer leaves it
   const draw = () => {
     const lit = litBy(payload, store.state);
     const { colors } = theme;
@@ -78,11 +80,11 @@ export function answerView(context: PageContext): HTMLElement {
       store.state.overRow >= 0
         ? ["this sentence"]
         : source < 0
-          ? ["all sources"]
+          ? ["the sources"]
           : [bdi(`[${source + 1}] ${payload.sources[source].name}`)];
     replace(
       legend,
-      h("span", {}, "Without ", ...what, " a word is"),
+      h("span", {}, "Without ", ...what, ", a word is"),
       h(
         "span",
         { class: "ends" },
@@ -90,6 +92,7 @@ export function answerView(context: PageContext): HTMLElement {
         scaleSwatches(colors.palette, true, (strength) => payload.reach * strength),
         "less likely",
       ),
+      hasJudged && h("span", {}, h("b", {}, "bold"), ": what a statement is judged on"),
     );
   };
   /** Only one statement is a tab stop; arrow keys move between them. */
@@ -105,8 +108,10 @@ export function answerView(context: PageContext): HTMLElement {
         return store.set({ overSource: cite, overStatement: -1 });
       }
       const word = numberAt(event, "word");
-      store.set({ overStatement: numberAt(event, "statement"), overSource: -1 });
-      if (word < 0) return tooltip.hide();
+      const over = numberAt(event, "statement");
+      store.set({ overStatement: over, overSource: -1 });
+      if (over !== chosen) chosen = -1;
+      if (word < 0 || chosen >= 0) return tooltip.hide();
       const all = payload.words.all[word];
       const sources = payload.words.sources.map((effects, source) => ({ source, effect: effects[word] }));
       const [most] = sources.sort((a, b) => b.effect - a.effect);
@@ -123,6 +128,7 @@ export function answerView(context: PageContext): HTMLElement {
     },
     pointerleave: () => {
       store.set({ overStatement: -1, overSource: -1 });
+      chosen = -1;
       tooltip.hide();
     },
     focusin: (event) => {
@@ -139,7 +145,10 @@ export function answerView(context: PageContext): HTMLElement {
         return goToSource(element, source);
       }
       const statement = numberAt(event, "statement");
-      if (statement >= 0 && String(getSelection() ?? "") === "") select(store, statement, -1);
+      if (statement < 0 || String(getSelection() ?? "") !== "") return;
+      chosen = statement;
+      tooltip.hide();
+      select(store, statement, -1);
     },
     keydown: (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;

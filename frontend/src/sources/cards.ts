@@ -1,14 +1,16 @@
 /** The sources as cards, their sentences in the color of their effect; long ones are folded to what matters. */
 
-import type { AnswerMapSource } from "../data/payload.generated";
+import type { AnswerMapPayload, AnswerMapSource } from "../data/payload.generated";
 import { type Child, h, on, replace } from "../ui/dom";
 import { counted } from "../ui/format";
+import { scaleSwatches } from "../ui/legend";
 import { bdi, button, note, numberAt } from "../ui/parts";
 import { LIT, litBy, type PageContext, select, sentenceEffect } from "./state";
 import { effectBar } from "./why";
 import { likelihood, nats, paint } from "./words";
 
 const FEW = 4; // sources up to which all of them are cards
+const LEAST = 1; // nats from which on a source changes a statement, as `CITED` of the results
 
 export interface Cards {
   readonly element: HTMLElement;
@@ -24,11 +26,16 @@ export function cardsView(context: PageContext): Cards {
   const first = cards.filter((_, index) => isFew || isUsed(payload.sources[index]));
   const others = cards.filter((card) => !first.includes(card));
   const none = !payload.sources.some(isUsed);
+  const isAnyAgainst = payload.sources.some(
+    (source, index) => !isUsed(source) && against(payload, index).length > 0,
+  );
+  const legend = h("p", { class: "legend" });
   const element = h(
     "section",
     { class: "sources-part", "aria-labelledby": "sources-title", "data-view": "sources" },
     h("h2", { id: "sources-title" }, "Sources"),
     none && note("No statement comes from a source."),
+    payload.statements.length > 0 && legend,
     ...first.map((card) => card.element),
     others.length > 0 &&
       h(
@@ -37,13 +44,30 @@ export function cardsView(context: PageContext): Cards {
         h(
           "summary",
           {},
-          `${counted(others.length, "other source")}, which change${others.length > 1 ? "" : "s"} no statement`,
+          `${counted(others.length, "other source")} with little ${isAnyAgainst ? "or negative " : ""}effect`,
         ),
         ...others.map((card) => card.element),
       ),
   );
   const draw = () => {
     const lit = litBy(payload, store.state);
+    replace(
+      legend,
+      h(
+        "span",
+        {},
+        "Without a sentence, ",
+        lit.statement < 0 ? "a statement" : `statement ${lit.statement + 1}`,
+        " is",
+      ),
+      h(
+        "span",
+        { class: "ends" },
+        "likelier",
+        scaleSwatches(theme.colors.palette, true, (strength) => payload.reach * strength),
+        "less likely",
+      ),
+    );
     for (const [index, card] of cards.entries()) card.light(lit.statement, lit.sources.has(index));
   };
   on(element, {
@@ -175,17 +199,7 @@ function cardOf(context: PageContext, index: number) {
       const effect = payload.statements[of].effects[index];
       replace(value, effectBar(context, effect), h("strong", {}, nats(effect)));
     } else {
-      const [own, others] = [source.statements, source.others].map((indices) =>
-        listed(indices.map((each) => each + 1)),
-      );
-      const words = [
-        own && `statement${source.statements.length > 1 ? "s" : ""} ${own}`,
-        others && `${own ? "also " : ""}changes ${others}`,
-      ];
-      replace(
-        value,
-        h("span", { class: "note" }, words.filter(Boolean).join(", ") || "changes no statement"),
-      );
+      replace(value, h("span", { class: "note" }, roleOf(payload, index)));
     }
     paintSentences();
   };
@@ -199,6 +213,26 @@ function cardOf(context: PageContext, index: number) {
       return drawn.find((each) => each.place === place)?.element ?? null;
     },
   };
+}
+
+/** What a source does, in words: `statement 2, also changes statement 3`. */
+export function roleOf(payload: AnswerMapPayload, index: number): string {
+  const { statements, others } = payload.sources[index];
+  const named = (indices: readonly number[]) =>
+    `statement${indices.length > 1 ? "s" : ""} ${listed(indices.map((each) => each + 1))}`;
+  const words = [
+    statements.length > 0 && named(statements),
+    others.length > 0 && `${statements.length ? "also " : ""}changes ${named(others)}`,
+  ];
+  const role = words.filter(Boolean).join(", ");
+  if (role) return role;
+  const likelier = against(payload, index);
+  return likelier.length ? `negative effect on ${named(likelier)}` : "little effect";
+}
+
+/** The statements that are clearly likelier without a source. */
+function against({ statements }: AnswerMapPayload, source: number): number[] {
+  return statements.flatMap(({ effects }, index) => (effects[source] <= -LEAST ? [index] : []));
 }
 
 /** Numbers as ranges: `1–3, 5`. */

@@ -25,7 +25,7 @@ import { named } from "./words";
 const KEYS: readonly (readonly [string, string])[] = [
   ["n p", "next or previous statement"],
   ["u", "next statement that rests on nothing in the sources"],
-  ["s S", "next or previous source that changes a statement"],
+  ["s S", "next or previous source that changes a statement by 1 nat or more"],
   ["← →", "in the answer: next or previous statement; in the table: cells; Enter selects"],
   ["t", "theme: auto, light or dark"],
   ["/", "search the answer and the sources; Enter goes to the next match"],
@@ -63,7 +63,7 @@ export function mountAnswerMap(element: HTMLElement, payload: AnswerMapPayload, 
       { class: "drawers" },
       drawer(store, "numbers", "What the numbers mean", () => numbersView(payload)),
       drawer(store, "prompt", "The prompt", () => promptView(payload)),
-      drawer(store, "about", "How to read this, and where it comes from", () =>
+      drawer(store, "about", "How to read this page; model and versions", () =>
         aboutView(payload, options.size),
       ),
     ),
@@ -95,7 +95,7 @@ export function mountAnswerMap(element: HTMLElement, payload: AnswerMapPayload, 
       store.state.source < 0 && by < 0 ? payload.sources.length : store.state.source,
       by,
     );
-    if (next < 0) return message.say("No source changes a statement.");
+    if (next < 0) return message.say("No source changes a statement by 1 nat or more.");
     store.set({ ...NOWHERE, statement: -1, source: next });
     goToSource(answer, next);
   };

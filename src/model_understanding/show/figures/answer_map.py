@@ -87,7 +87,7 @@ def _answer_panel(answer_map: AnswerMap, colors: Palette) -> Panel:
     answer = typeset(_pieces(view, colors), _WIDTH, _SIZE, most=_LINES, direction=view.direction)
     given = f"Question: {printable(answer_map.question, 300)}" if answer_map.question else ""
     question = typeset([Piece(text=given, color=colors.muted)], _WIDTH, DETAIL_SIZE, most=3)
-    below = [Piece(text="Without all sources a word is ", color=colors.muted)]
+    below = [Piece(text="Without the sources, a word is ", color=colors.muted)]
     for step, name in ((1.0, " less likely "), (-1.0, " likelier ")):
         face = colors.signed(REACH * step)
         below += [Piece(text=name, color=text_on(face), face=face), Piece(text="  ", color=colors.text)]

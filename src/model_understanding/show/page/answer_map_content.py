@@ -3,7 +3,7 @@
 from typing import Any
 
 from model_understanding.results import AnswerMap
-from model_understanding.results.answer_map import Origin
+from model_understanding.results.answer_map import CITED, Origin
 from model_understanding.show.page.blocks import Paragraph, Word, word_style
 from model_understanding.show.shared.words import cautions_of, printable, provenance_rows
 from model_understanding.show.views.answer_map import headline, headline_parts, unfounded_words
@@ -62,6 +62,9 @@ def answer_map_content(answer_map: AnswerMap) -> dict[str, Any]:
             if source.statements or source.others
         ],
         "others": [view.name(index) for index in others],
+        "little": "with little or negative effect"
+        if (view.statement_effects[:, others] <= -CITED).any()
+        else "with little effect",
         "columns": [f"[{source + 1}]" for source in columns],
         "rows": [
             (f"{place}. {each.text}", [nats(float(effects[source])) for source in columns], nats(without))

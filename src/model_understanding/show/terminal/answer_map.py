@@ -1,6 +1,9 @@
 """An answer map as text in the terminal."""
 
-from rich.console import Console
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
@@ -15,6 +18,10 @@ from model_understanding.show.views.answer_map import MOST_COLUMNS, AnswerMapVie
 _STYLES: dict[Origin, str] = {"sources": "green", "answer": "green", "unclear": "yellow", "nothing": "red"}
 
 _MARGIN = 2
+_STATEMENT, _SHORT = (
+    24,
+    8,
+)  # least columns of a statement, and in a terminal that has not even room for one source
 
 
 def print_answer_map(answer_map: AnswerMap, console: Console | None = None) -> None:
@@ -25,7 +32,7 @@ def print_answer_map(answer_map: AnswerMap, console: Console | None = None) -> N
         console: Where to print; standard output by default.
     """
     console = console or Console()
-    view = _fitting(answer_map, console)
+    view, table = _fitting(answer_map, console)
     console.print(Text(view.headline, style="bold"))
     print_cautions(cautions_of(answer_map), console)
     console.print()
@@ -37,19 +44,22 @@ def print_answer_map(answer_map: AnswerMap, console: Console | None = None) -> N
         console.print(Text(f"{row.mark} {row.name}", style="bold"))
         for detail in row.details:
             console.print(Padding(Text(detail), (0, 0, 0, 4)))
-    console.print(Padding(_table(view), (1, _MARGIN, 1, _MARGIN)))
+    console.print(Padding(table, (1, _MARGIN, 1, _MARGIN)))
     for fact in view.facts:
         console.print(Text(fact, style="dim italic"))
 
 
-def _fitting(answer_map: AnswerMap, console: Console) -> AnswerMapView:
-    """Return the view with as many sources in the table as the terminal has room for."""
-    for columns in range(MOST_COLUMNS, 1, -1):
+def _fitting(answer_map: AnswerMap, console: Console) -> tuple[AnswerMapView, Table]:
+    """Return the view and its table, with as many sources as the terminal has room for."""
+    sizes = [*((columns, _STATEMENT) for columns in range(MOST_COLUMNS, 0, -1)), (1, _SHORT)]
+    for columns, least in sizes:
         view = answer_map_view(answer_map, columns)
-        width = Measurement.get(console, console.options.update(width=10_000), _table(view)).minimum
+        table = _table(view, least)
+        width = Measurement.get(console, console.options.update(width=10_000), table).minimum
         if width <= console.width - 2 * _MARGIN:
-            return view
-    return answer_map_view(answer_map, 1)
+            return view, table
+    view = answer_map_view(answer_map, 0)
+    return view, _table(view, _SHORT)
 
 
 def _answer(view: AnswerMapView) -> Text:
@@ -61,13 +71,13 @@ def _answer(view: AnswerMapView) -> Text:
     return text
 
 
-def _table(view: AnswerMapView) -> Table:
+def _table(view: AnswerMapView, least: int) -> Table:
     table = plain_table()
-    table.add_column("statement", overflow="fold", min_width=24)
-    table.add_column("from")
-    for column in view.columns:
-        table.add_column(column, justify="right", overflow="fold")
-    table.add_column("all sources", justify="right")
+    table.add_column("statement", overflow="fold", min_width=least)
+    _add_whole_column(table, "from", [row.origin for row in view.rows], "left")
+    for place, column in enumerate(view.columns):
+        _add_whole_column(table, column, [row.effects[place] for row in view.rows], "right")
+    _add_whole_column(table, "all sources", [row.without for row in view.rows], "right")
     for row in view.rows:
         effects = [
             Text(effect, style="bold" if attributed else "dim")
@@ -75,3 +85,9 @@ def _table(view: AnswerMapView) -> Table:
         ]
         table.add_row(Text(row.label), Text(row.origin), *effects, Text(row.without))
     return table
+
+
+def _add_whole_column(table: Table, name: str, cells: Sequence[str], justify: JustifyMethod) -> None:
+    """Add a column that is neither cut nor broken; a minimum is what rich counts, `no_wrap` alone is not."""
+    width = max(map(cell_len, (name, *cells)))
+    table.add_column(name, justify=justify, no_wrap=True, min_width=width)

@@ -1,12 +1,14 @@
 """What is drawn of an answer map: its sentence, the answer with marks, its sources, a table of effects."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int
 
 from model_understanding.results import AnswerMap, Statement
-from model_understanding.results.answer_map import CITED, CLEAR, Origin, SourceEffect
+from model_understanding.results.answer_map import CITED, CLEAR, AnswerSource, Origin, SourceEffect
 from model_understanding.show.shared.words import format_number, printable
 
 NOTE = (
@@ -14,12 +16,13 @@ NOTE = (
     "says the same."
 )
 UNIT = "Effects are in nats: how much the log-probability of the statement drops without the source."
-RULE = (
-    "A statement is judged on its numbers and names, else on other words that are not in the question. It "
-    f"comes from a source whose effect on one of them is at least {CLEAR:g} nats above that of as much other "
-    f"text of the sources. Below {CITED:g}, it rests on nothing in the sources, unless an earlier statement "
-    "has such an effect; in between, or if only all sources together have an effect, it is unclear. What "
-    "rests on nothing in the sources may still be true: a model also says what it knows by itself."
+VERDICTS = (
+    f"At least {CLEAR:g} nats above: it comes from that source. Else, if an earlier statement has an effect "
+    f"of at least {CLEAR:g} nats: it repeats that statement. Else, {CITED:g} to {CLEAR:g} nats above, or if "
+    "only all sources together have an effect: unclear. Else it rests on nothing in the sources."
+)
+OWN_KNOWLEDGE = (
+    "What rests on nothing in the sources may still be true: a model also says what it knows by itself."
 )
 HIDDEN = (
     "When a document is hidden, the question and the answer cannot attend to it. Later documents can "
@@ -38,7 +41,7 @@ _MARKS: dict[Origin, str] = {
 }
 MOST_COLUMNS = 6
 """Sources in the table."""
-_MOST_NAMED, _MOST_LISTED = 3, 8
+_MOST_NAMED, _MOST_LISTED, _MOST_COMPARED = 3, 8, 8
 _AFTER_MARK = " \n\t.,;:!?…。，；"  # what of a statement stands after its mark
 _NAME, _SENTENCE, _STATEMENT = 40, 100, 60
 
@@ -147,38 +150,45 @@ def headline_parts(answer_map: AnswerMap) -> tuple[tuple[str, int], ...]:
     }
     total, own = len(statements), sum(each.origin == "sources" for each in statements)
     named = _listed_names(answer_map, [each for each in statements if each.origin == "sources"])
-    rest = [
-        f"{'one' if count == 1 else count} {_PARTS[origin][count != 1]}"
-        for origin, count in counts.items()
-        if count
-    ]
+    rest = [f"{_counted(count)} {_PARTS[origin][count != 1]}" for origin, count in counts.items() if count]
     all_of_them = "Both" if total == 2 else f"All {total}"
     if total == 1:
-        words = (("comes from ", -1), *named) if own else ((_PARTS[statements[0].origin][0], -1),)
+        words = (("comes ", -1), *named) if own else ((_PARTS[statements[0].origin][0], -1),)
         return ("The statement ", -1), *words, (".", -1)
     if own == total:
-        return (f"{all_of_them} statements come from ", -1), *named, (".", -1)
+        return (f"{all_of_them} statements come ", -1), *named, (".", -1)
     if own:
         verb = "comes" if own == 1 else "come"
-        return (f"{own} of {total} statements {verb} from ", -1), *named, (f"; {joined(rest)}.", -1)
+        return (f"{own} of {total} statements {verb} ", -1), *named, (f"; {joined(rest)}.", -1)
     if len(rest) == 1:
         return ((f"{all_of_them} statements {_PARTS[statements[0].origin][1]}.", -1),)
     return ((f"None of the {total} statements comes from the sources: {joined(rest)}.", -1),)
 
 
 def prompt_outline(answer_map: AnswerMap) -> str:
-    """Return the prompt with the name of each source in the place of its text."""
+    """Return the prompt with the name of each source in the place of its text; titles are as they are."""
     text, tokens = answer_map.prompt, answer_map.tokens
     spans = sorted(
         (int(tokens.offsets[run[0], 0]), int(tokens.offsets[run[-1], 1]), source.name)
         for source in answer_map.sources
-        for run in np.split(source.positions, np.flatnonzero(np.diff(source.positions) > 1) + 1)
+        for run in _runs(_text_positions(source))
     )
     parts, end = [], 0
     for start, stop, name in spans:
         parts += [text[end:start], f"⟨{name}⟩"]
         end = stop
     return "".join([*parts, text[end:]])
+
+
+def _text_positions(source: AnswerSource) -> Int[np.ndarray, " tokens"]:
+    """Return the positions of a source without its title; all, where there is nothing else."""
+    places = [each.positions for place, each in enumerate(source.sentences) if not source.is_title(place)]
+    return np.concatenate(places) if places else source.positions
+
+
+def _runs(positions: Int[np.ndarray, " tokens"]) -> list[Int[np.ndarray, " tokens"]]:
+    """Return positions in runs without a gap."""
+    return np.split(positions, np.flatnonzero(np.diff(positions) > 1) + 1)
 
 
 # Sources.
@@ -197,15 +207,28 @@ def main_sources(statement: Statement) -> list[int]:
 
 
 def _listed_names(answer_map: AnswerMap, statements: Sequence[Statement]) -> tuple[tuple[str, int], ...]:
-    sources = dict.fromkeys(source for each in statements for source in main_sources(each))
-    names = [(printable(answer_map.sources[source].name, _NAME), source) for source in sources]
+    """Return “from” and the sources of statements in parts; unless each has all of them, with counts."""
+    of_statements = [main_sources(each) for each in statements]
+    counts = Counter(source for sources in of_statements for source in sources)
+    names = [
+        (count, printable(answer_map.sources[source].name, _NAME), source) for source, count in counts.items()
+    ]
     if len(names) > _MOST_NAMED + 1:
-        names = [*names[:_MOST_NAMED], (f"{len(names) - _MOST_NAMED} others", -1)]
-    count = len(names)
-    between = [", "] * max(count - 2, 0) + [" and "] * (count > 1) + [""]
-    return tuple(
-        part for name, words in zip(names, between, strict=False) for part in (name, (words, -1)) if part[0]
-    )
+        others = [source for _, _, source in names[_MOST_NAMED:]]
+        count = sum(not set(others).isdisjoint(sources) for sources in of_statements)
+        names = [*names[:_MOST_NAMED], (count, f"{len(others)} others", -1)]
+    is_shared = all(len(sources) == len(counts) for sources in of_statements)
+    lead = "from " if is_shared else "from the sources, "
+    parts: list[tuple[str, int]] = []
+    for place, (count, name, source) in enumerate(names, start=1):
+        parts.append((lead if is_shared else f"{lead}{_counted(count)} from ", -1))
+        parts.append((name, source))
+        lead = " and " if place == len(names) - 1 else ", "
+    return tuple(parts)
+
+
+def _counted(count: int) -> str:
+    return "one" if count == 1 else f"{count}"
 
 
 def joined(parts: Sequence[str]) -> str:
@@ -233,6 +256,11 @@ def _detail(answer_map: AnswerMap, place: int, part: SourceEffect) -> str:
         sizes.append(f"{format_number(part.alone)} as the only source")
     if part.copies:
         sizes.append(f"{len(part.copies)} sentences of it replace each other")
+    if part.sentence_effect is not None:
+        when = "hidden" if answer_map.removal == "hidden" else "deleted from the prompt"
+        which = "strongest" if part.copies else ""
+        noun = " ".join(filter(None, (which, _noun(answer_map, part))))
+        sizes.append(f"{format_number(part.sentence_effect)} when the {noun} is {when}")
     if part.deleted is not None and answer_map.removal == "hidden":
         what = "the document is" if part.sentence is None else f"the {_noun(answer_map, part)} is"
         what = "these sentences are" if part.copies else what
@@ -344,11 +372,34 @@ def unfounded_words(answer_map: AnswerMap) -> str:
 
 def compared_words(answer_map: AnswerMap) -> str:
     """Return what the tokens of the answer are compared with; empty for nothing."""
-    if not answer_map.against:
+    others = [f"“{printable(other.strip(' ') or other, _NAME)}”" for other in answer_map.against]
+    if not others:
         return ""
+    what = "Compared with" if len(others) == 1 else "Compared token by token with"
+    more = " …" if len(others) > _MOST_COMPARED else ""
     return (
-        f"Compared with “{printable(''.join(answer_map.against).strip(), _NAME)}”: effects are on how "
-        "much likelier each token is than the one it is compared with."
+        f"{what} {', '.join(others[:_MOST_COMPARED])}{more}: effects are on how much likelier each token is "
+        "than the one it is compared with."
+    )
+
+
+def rules(answer_map: AnswerMap) -> tuple[str, ...]:
+    """Return how statements are judged, in sentences."""
+    return (
+        f"{_judged_on(answer_map)} above that of as much other text of the sources.",
+        VERDICTS,
+        OWN_KNOWLEDGE,
+    )
+
+
+def _judged_on(answer_map: AnswerMap) -> str:
+    spans = [(each.first, each.last) for each in answer_map.statements]
+    judged = [[(value.first, value.last) for value in each.values] for each in answer_map.statements]
+    if spans and all(values == [span] for span, values in zip(spans, judged, strict=True)):
+        return "The text is judged as a whole: by how far the effect of a source on it is"
+    return (
+        "A statement is judged on its numbers and names, else on other words that are not in the question: "
+        "by how far the effect of a source on one of them is"
     )
 
 
@@ -366,10 +417,12 @@ def _facts(answer_map: AnswerMap, columns: Sequence[int]) -> Iterator[str]:
     yield UNIT
     if answer_map.against:
         yield compared_words(answer_map)
-    yield RULE
+    yield from rules(answer_map)
     if answer_map.is_sentence_screened.any():
         yield screened_words(answer_map)
-    if len(columns) < len(answer_map.sources):
+    if not columns:
+        yield "The table has no room for single sources."
+    elif len(columns) < len(answer_map.sources):
         count = len(answer_map.sources)
         yield f"The table has {len(columns)} of {count} sources, those with the largest effects."
     if answer_map.removal == "hidden":

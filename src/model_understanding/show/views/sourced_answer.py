@@ -17,12 +17,12 @@ from model_understanding.show.shared.words import format_number, model_name, pri
 from model_understanding.show.views.answer_map import (
     HIDDEN,
     NOTE,
-    RULE,
     compared_words,
     joined,
     main_sources,
     mark_words,
     prompt_outline,
+    rules,
     screened_words,
     shown_lines,
     table_columns,
@@ -482,7 +482,7 @@ def _kept(effects: Sequence[float], named: set[int]) -> list[bool]:
 
 def how_to_read(answer_map: AnswerMap) -> Iterator[str]:
     """Yield what a reader of the page must know, and how sources were removed."""
-    yield RULE
+    yield from rules(answer_map)
     yield (
         "Words in color are those that the model is less likely to write without the sources (blue), or "
         "likelier (orange). Bold words are those that a statement is judged on."
