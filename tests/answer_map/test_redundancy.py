@@ -211,3 +211,22 @@ def test_what_any_document_does_to_a_value_is_from_none(mapped, monkeypatch):
     documents = [document((1, "Brilliant actors.")), document(), document()]
     answers, _ = mapped(documents, "The actors left. It was Rome.")
     assert [value.origin for value in answers.statements[0].values] == ["sources", "nothing"]
+
+
+@pytest.mark.parametrize("place", [2, 3])
+def test_the_named_sentence_is_the_one_that_says_the_value(mapped, monkeypatch, place):
+    """The form of the statement depends on another sentence of the document, and more."""
+    monkeypatch.setattr(Planted, "drops", {"are": 20.0, "dull": DROP})
+    planted = document((0, "You are here."), (place, COPY))
+    answers, _ = mapped([document(), planted, document()], "You are dull.")
+    (statement,) = answers.statements
+    assert [value.text for value in statement.values] == ["dull"]
+    (part,) = statement.sources
+    assert (part.source, part.sentence) == (1, place)
+    assert np.allclose([part.effect, part.sentence_effect, part.deleted], [20.0 + DROP, DROP, DROP])
+
+
+def test_without_a_value_the_named_sentence_is_the_one_with_the_largest_effect(mapped, monkeypatch):
+    monkeypatch.setattr(Planted, "drops", {"are": 20.0})
+    answers, _ = mapped([document(), document((0, "You are here.")), document()], "You are dull.")
+    assert found(answers) == ("nothing", [(1, 0, ())])

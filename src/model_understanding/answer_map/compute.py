@@ -336,11 +336,6 @@ class _Mapping:
         found = [places[i] for i in order if above[i] >= max(CITED, _REPLACED * whole)]
         return found if len(found) > 1 else []
 
-    def _copies_in(self, source: int, clause: Clause) -> list[int]:
-        """Return the sentences of a source that replace each other for a statement, or for a value of it."""
-        found = (self._copies(source, words) for words in (clause, *clause.values))
-        return next((copies for copies in found if copies), [])
-
     def _judged(self) -> list[Words]:
         """Return the statements and their values."""
         return [words for clause in self.clauses for words in (clause, *clause.values)]
@@ -579,8 +574,9 @@ class _Mapping:
 
         found = []
         for source in sorted(chosen, key=lambda source: -strength(source)):
-            copies = self._copies_in(source, clause)
-            place = copies[0] if copies else self._named_sentence(source, clause, source in replacing)
+            said = self._said_by(source, clause, values)
+            copies = next(filter(None, (self._copies(source, words) for words in said)), [])
+            place = copies[0] if copies else self._named_sentence(source, said, source in replacing)
             removed = place is not None and self.is_removed[source][place]
             by_sentence = float(_sum(self.by_sentence[source], clause)[place]) if removed else None
             found.append(
@@ -595,19 +591,40 @@ class _Mapping:
             )
         return tuple(found)
 
-    def _named_sentence(self, source: int, clause: Clause, replaces: bool) -> int | None:
-        """Return the sentence of a source that a statement is attributed to, where there is a clear one."""
+    def _said_by(self, source: int, clause: Clause, values: Sequence[StatedValue]) -> list[Words]:
+        """Return the values of a statement that come from a source, the strongest first, else the statement.
+
+        The sentence that says a value may not be the one that the rest of the statement depends on: “It
+        opened in 1954.” stands behind one that names what opened.
+        """
+        found = [
+            (stated.effect, value)
+            for value, stated in zip(clause.values, values, strict=True)
+            if stated.origin == "sources"
+            and (
+                source in (stated.source, *self._replacing(value))
+                or _sum(self.by_source[source], value) >= CITED
+            )
+        ]
+        return [value for _, value in sorted(found, key=lambda pair: -pair[0])] or [clause]
+
+    def _named_sentence(self, source: int, said: Sequence[Words], replaces: bool) -> int | None:
+        """Return the sentence of a source that says some words of a statement, where there is a clear one."""
+
+        def total(effects: np.ndarray) -> np.ndarray:
+            return np.sum([_sum(effects, words) for words in said], axis=0)
+
         count = len(self.units[source])
         if replaces:
             kept = [place for place in range(count) if (source, place) in self.sentence_alone]
             if not kept:
                 return 0 if count == 1 else None
-            return max(kept, key=lambda place: float(_sum(self.sentence_alone[source, place], clause)))
+            return max(kept, key=lambda place: float(total(self.sentence_alone[source, place])))
         if not self.is_removed[source].any():
             return None
-        sums = np.where(self.is_removed[source], _sum(self.by_sentence[source], clause), -np.inf)
+        sums = np.where(self.is_removed[source], total(self.by_sentence[source]), -np.inf)
         best = int(sums.argmax())
-        is_clear = sums[best] >= min(CITED, _REPLACED * float(_sum(self.by_source[source], clause)))
+        is_clear = sums[best] >= min(CITED, _REPLACED * float(total(self.by_source[source])))
         return best if count == 1 or is_clear else None
 
     def _confirmed(self, statements: Sequence[Statement]) -> list[Statement]:

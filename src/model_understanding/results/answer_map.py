@@ -81,7 +81,8 @@ class SourceEffect(JsonResult):
     Args:
         source: Index of the source.
         effect: How much the log-probability drops without the source.
-        sentence: Index of the sentence of the source that has the largest effect, if sentences were removed.
+        sentence: Index of the sentence of the source that has the largest effect on the statement's values
+            that come from the source, or on the statement where none does; if sentences were removed.
         sentence_effect: How much the log-probability drops without this sentence.
         alone: How much it rises with this source as the only one, compared with none; only where sources
             replace each other.
