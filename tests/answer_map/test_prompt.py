@@ -108,7 +108,7 @@ def test_documents_are_read_whatever_library_they_are_of(tmp_path):
         ("a.txt", "Ay."),
         ("b.md", "Bee."),
     ]
-    assert found.skipped == ("image.png",)
+    assert found.skipped == ("image.png (not UTF-8 text)",)
     assert documents_of("Only one.").read[0].text == "Only one."
 
 
@@ -138,8 +138,83 @@ def test_files_that_are_no_text_are_named(tmp_path):
     (tmp_path / "latin.txt").write_bytes("olé".encode("latin-1"))
     (tmp_path / "empty.txt").write_text("  ", encoding="utf-8")
     answers = visualizer().map_answer(question="Why?", documents=tmp_path, answer="It is red.")
-    said = "Not read, because they are empty or no UTF-8 text: empty.txt, latin.txt."
+    said = "Not read: empty.txt (empty), latin.txt (not UTF-8 text)."
     assert said in answers.provenance.cautions
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_a_byte_order_mark_says_how_a_file_is_written(tmp_path, encoding):
+    text = "Rosen sind rot.\r\nÄpfel 吾輩."
+    mark = "" if encoding in ("utf-16", "utf-32", "utf-8-sig") else "\ufeff"
+    (tmp_path / "a.txt").write_bytes((mark + text).encode(encoding))
+    for given in (tmp_path, tmp_path / "a.txt"):
+        assert documents_of(given).read[0].text == text.replace("\r\n", "\n")
+    (tmp_path / "a.txt").write_bytes(text.encode("utf-16-le"))
+    with pytest.raises(InputError, match=r"a\.txt is not UTF-8 text"):
+        documents_of(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"question": ""}, "The question is empty."),
+        ({"question": 3}, "The question must be a text. Got int."),
+        ({"question": "a\ud800"}, "The question contains an unpaired surrogate at position 1"),
+        ({"answer": ""}, "The answer is empty. Pass an answer, or leave it out"),
+        ({"answer": " \n"}, "The answer is empty. Pass an answer, or leave it out"),
+        ({"answer": []}, "The answer is empty. Pass an answer, or leave it out"),
+        ({"answer": 3.5}, "The answer must be a string or token ids. Got float."),
+        ({"answer": "It is \udc00"}, "The answer contains an unpaired surrogate at position 6"),
+        ({"documents": [RED, "b\ud800"]}, "Document 2 contains an unpaired surrogate at position 1"),
+        (
+            {"documents": [{"title": "\ud800", "text": RED}]},
+            "The title of document 1 contains an unpaired surrogate at position 0",
+        ),
+        (
+            {"question": None, "messages": [{"role": "user", "content": f"{RED}\ud800"}]},
+            f"Message 0 (user) contains an unpaired surrogate at position {len(RED)}",
+        ),
+        ({"span": "green"}, "'green' does not occur in the answer 'It is red, or is it?'"),
+        ({"span": "is"}, "'is' occurs in the answer 'It is red, or is it?' more than once"),
+        ({"span": (5, 500)}, "Invalid span (5, 500): the answer has "),
+    ],
+)
+def test_what_cannot_be_used_is_called_as_its_caller_does(options, message):
+    given = {"question": "Why?", "documents": [RED], "answer": "It is red, or is it?", **options}
+    with pytest.raises(InputError) as caught:
+        visualizer().map_answer(**given)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_an_answer_that_was_cut_is_called_so(name):
+    found = visualizer(name=name)
+    options = {"question": "What?", "documents": [RED, BLUE]}
+    answers = found.map_answer(**options, max_new_tokens=6)
+    count = len(answers.tokens) - answers.prompt_length
+    ids = answers.tokens.ids[answers.prompt_length :].tolist()
+    said = f"The answer was cut after {count} tokens: raise max_new_tokens (--max-new-tokens)."
+    assert count == 6
+    assert said in answers.provenance.cautions
+    # The same tokens when they are given, or when the last one ends the answer.
+    assert said not in found.map_answer(**options, answer=ids).provenance.cautions
+    found.runner.model.module.generation_config.eos_token_id = ids[-1]
+    ended = found.map_answer(**options, max_new_tokens=6)
+    assert not any("was cut" in caution for caution in ended.provenance.cautions)
+
+
+@pytest.mark.parametrize("template", [tiny_tokenizers.CHAT_TEMPLATE, WITH_DOCUMENTS, None])
+def test_documents_with_control_tokens_are_named(template):
+    tokenizer = Tokenizer(template)
+    found = visualizer(tokenizer)
+    documents = [RED, "Skies are <|endoftext|> blue.", "Grass is <b>green</b>."]
+    said = found.map_answer(question="Why?", documents=documents, answer="It is red.").provenance.cautions
+    assert (
+        "Control tokens of the model are in the text of document 2 (<|endoftext|>). The model reads them as "
+        "such, for example as the end of a turn, and not as text."
+    ) in said
+    clean = found.map_answer(question="Why?", documents=[RED, BLUE], answer="It is red.")
+    assert not any("Control tokens" in caution for caution in clean.provenance.cautions)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +435,7 @@ def test_one_of_prompt_question_and_messages_is_given():
         ({}, "Got none of them"),
         ({"question": "a", "messages": [{"role": "user", "content": "b"}]}, "Got question and messages"),
         ({"question": "a"}, "A question needs documents"),
-        ({"question": " ", "documents": ["a"]}, "The question must be a text"),
+        ({"question": " ", "documents": ["a"]}, "The question is empty"),
         ({"messages": "a"}, "The messages must be a list of dicts. Got str"),
         (
             {"prompt": "Roses are red.", "documents": ["Roses are red."], "answer": "!!"},

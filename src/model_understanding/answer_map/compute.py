@@ -15,7 +15,7 @@ from model_understanding.answer_map.measuring import Effects, Follow, Mask, unfo
 from model_understanding.answer_map.prompt import SourcedPrompt
 from model_understanding.answer_map.removal import HiddenTokens, removals_of
 from model_understanding.answer_map.shortlist import MOST_SENTENCES, groups_of, shortlist
-from model_understanding.answer_map.source_tokens import sources_of, text_outside
+from model_understanding.answer_map.source_tokens import control_tokens_caution, sources_of, text_outside
 from model_understanding.answer_map.statements import Clause, Value, clauses_of, occurrences_of
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.causality import is_causal
@@ -170,11 +170,12 @@ class _Mapping:
             cautions.append(_NO_CONTROL.format("s" * (len(self.lacks_control) > 1), listed))
         if self.missing:
             cautions.append(f"Not in the prompt, so not measured: {', '.join(self.missing)}.")
+        cautions += control_tokens_caution(self.model.tokenizer, self.tokens, self.prompt_length, self.prompt)
         if self.prompt.skipped:
             listed = ", ".join(self.prompt.skipped[:_MOST_LISTED])
             others = len(self.prompt.skipped) - _MOST_LISTED
             more = f" and {others} others" if others > 0 else ""
-            cautions.append(f"Not read, because they are empty or no UTF-8 text: {listed}{more}.")
+            cautions.append(f"Not read: {listed}{more}.")
         provenance = self.model.provenance(self.encoding, perf_counter() - begun)
         return AnswerMap(
             tokens=self.tokens,

@@ -1,14 +1,17 @@
 """Documents as callers have them: texts, dicts, files, and objects of retrieval libraries, none imported."""
 
+import codecs
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO, TextIOWrapper
 from itertools import count
 from pathlib import Path, PurePath
 from typing import Any
 
 from model_understanding.errors import InputError
+from model_understanding.text.tokenization import require_encodable
 
 _TEXTS = ("text", "content", "page_content", "body", "snippet")
 _NAMES = ("title", "name", "file_name", "source", "file_path", "url", "id")
@@ -18,6 +21,13 @@ _ALLOWED = (
     "Haystack"
 )
 _LONGEST_PATH = 300
+_NOT_UTF8 = "not UTF-8 text"
+_MARKS = (  # UTF-32's little-endian mark begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _HINT = "Pass for example documents=['…', {'title': '…', 'text': '…'}, pathlib.Path('notes.txt')]."
 
 
@@ -42,7 +52,7 @@ class Documents:
 
     Args:
         read: The documents, each with a name of its own.
-        skipped: Files of folders that are no UTF-8 text, or empty.
+        skipped: Files of folders that were not read, each with the reason in parentheses.
     """
 
     read: tuple[Document, ...]
@@ -95,6 +105,8 @@ def _read(given: Any, number: int, skipped: list[str]) -> list[Document]:
         raise InputError(f"Document {number} must be {_ALLOWED}. Got {type(given).__name__}.", hint=_HINT)
     if not text.strip():
         raise InputError(f"Document {number} has no text.", hint="Leave it out, or pass its text.")
+    require_encodable(text, f"Document {number}")
+    require_encodable(title, f"The title of document {number}")
     if isinstance(given, str) and _is_path(given):
         raise InputError(
             f"Document {number} is the path {given!r}, and a string is taken as the document itself.",
@@ -193,34 +205,47 @@ def _of_path(path: Path, skipped: list[str]) -> list[Document]:
     )
     documents = []
     for file in files:
-        text, name = _text_or_none(file), file.relative_to(path).as_posix()
-        if text is not None and text.strip():
-            documents.append(Document(name, text, name))
+        name = file.relative_to(path).as_posix()
+        text, problem = _text_in_folder(file)
+        if problem:
+            skipped.append(f"{name} ({problem})")
         else:
-            skipped.append(name)
+            documents.append(Document(name, text, name))
     if not documents:
         raise InputError(f"The folder {path} has no text files.", hint="Pass a folder with UTF-8 text files.")
     return documents
 
 
-def _text_or_none(path: Path) -> str | None:
+def _text_or_problem(path: Path) -> tuple[str, str]:
+    """Return the text of a file and what is wrong with it, which is empty if nothing is.
+
+    A byte order mark says the encoding; without one it is UTF-8.
+    """
+    data = path.read_bytes()
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8-sig")
     try:
-        text = path.read_text(encoding="utf-8-sig") if path.is_file() else None
-    except (UnicodeDecodeError, OSError):
-        return None
-    return None if text is None or "\x00" in text else text
+        text = TextIOWrapper(BytesIO(data), encoding=encoding).read()  # with \n for all ends of lines
+    except UnicodeDecodeError:
+        return "", _NOT_UTF8
+    # UTF-16 without a mark is valid UTF-8, with a zero byte beside each Latin letter.
+    return text, _NOT_UTF8 if "\x00" in text else "empty" if not text.strip() else ""
+
+
+def _text_in_folder(path: Path) -> tuple[str, str]:
+    try:
+        return _text_or_problem(path) if path.is_file() else ("", "not a file")
+    except OSError as error:
+        return "", error.strerror or str(error)
 
 
 def _file_text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not valid UTF-8.", hint="Convert it to UTF-8, or pass its text."
-        ) from error
+        text, problem = _text_or_problem(path)
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror or error}.", hint="Check the path.") from error
-    if not text.strip():
+    if problem == _NOT_UTF8:
+        raise InputError(f"{path} is not UTF-8 text.", hint="Convert it to UTF-8, or pass its text.")
+    if problem:
         raise InputError(f"{path} has no text.", hint="Leave it out.")
     return text
 

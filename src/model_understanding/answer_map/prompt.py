@@ -16,6 +16,7 @@ from model_understanding.answer_map.documents import Document, numbered, records
 from model_understanding.answer_map.markers import Part, split_by_markers
 from model_understanding.errors import InputError
 from model_understanding.text.chat import Chat, chat_of, chat_text
+from model_understanding.text.tokenization import require_encodable
 
 Spans = tuple[tuple[int, int], ...]
 # Characters that Unicode keeps out of texts: a mark is the start, the source's number, a separator.
@@ -37,7 +38,7 @@ class SourcedPrompt:
         spans: Where each of them is in the text; a title and a text may be apart.
         layout: How the sources got into the prompt, or where in it they were found.
         missing: Names of documents that the prompt does not contain.
-        skipped: Files of folders that are no UTF-8 text, or empty.
+        skipped: Files of folders that were not read, each with the reason in parentheses.
         question: The question about the documents, where it was given by itself.
     """
 
@@ -65,10 +66,12 @@ def prompt_of_question(tokenizer: Any, question: str, documents: Sequence[Docume
     Raises:
         InputError: The question cannot be used.
     """
-    if not isinstance(question, str) or not question.strip():
-        raise InputError(
-            f"The question must be a text. Got {question!r:.60}.", hint="Pass for example question='Who …?'."
-        )
+    hint = "Pass for example question='Who …?'."
+    if not isinstance(question, str):
+        raise InputError(f"The question must be a text. Got {type(question).__name__}.", hint=hint)
+    if not question.strip():
+        raise InputError("The question is empty.", hint=hint)
+    require_encodable(question, "The question")
     has_template = bool(getattr(tokenizer, "chat_template", None))
     if has_template and (found := _by_template(tokenizer, _user(question), documents)) is not None:
         return found
@@ -100,6 +103,8 @@ def sources_in_chat(
         InputError: The chat has no sources, or none of the documents.
     """
     chat = chat_of(messages)
+    for index, text in contents_of(chat):
+        require_encodable(text, f"Message {index} ({chat.messages[index]['role']})")
     if documents is not None:
         return _documents_in_chat(tokenizer, chat, documents)
     return _messages_of_tools(tokenizer, chat) or _parts_of_chat(tokenizer, chat)

@@ -1,14 +1,19 @@
 """The tokens of the sources in a prompt, sentence by sentence, and the text outside of them."""
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from model_understanding.answer_map.prompt import SourcedPrompt
 from model_understanding.errors import InputError
 from model_understanding.results.answer_map import AnswerSource, SourceSentence
 from model_understanding.tokens import Tokens
+
+_IN_BRACKETS = re.compile(r"<.+>|\[[A-Z_/]+\]")
+_MOST_LISTED = 8  # sources that a warning names
 
 
 def sources_of(
@@ -153,3 +158,57 @@ def text_outside(tokens: Tokens, prompt_length: int, sources: Sequence[AnswerSou
     runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
     # Blanks between tokens are not part of them in every tokenizer.
     return "\n".join(_text(tokens, run.tolist()) for run in runs if len(run))
+
+
+def control_tokens_caution(
+    tokenizer: Any, tokens: Tokens, prompt_length: int, prompt: SourcedPrompt
+) -> tuple[str, ...]:
+    """Return a warning about sources whose text spells control tokens, as the end of a turn.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        tokens: Tokens of the prompt and the answer.
+        prompt_length: Number of tokens of the prompt.
+        prompt: The prompt's sources.
+    """
+    control = _control_tokens(tokenizer)
+    texts = tokens.texts[0]
+    parts = []
+    for name, spans in zip(prompt.names, prompt.spans, strict=True):
+        inside = [
+            control[int(tokens.ids[position])]
+            for start, end in spans
+            for position in np.flatnonzero(_is_inside(tokens, prompt_length, start, end))
+            if int(tokens.ids[position]) in control
+        ]
+        written = [text for text in dict.fromkeys(inside) if any(text in texts[a:b] for a, b in spans)]
+        if written:
+            parts.append(f"{name} ({', '.join(written)})")
+    if not parts:
+        return ()
+    listed = ", ".join(parts[:_MOST_LISTED]) + (
+        f" and {len(parts) - _MOST_LISTED} others" if len(parts) > _MOST_LISTED else ""
+    )
+    return (
+        f"Control tokens of the model are in the text of {listed}. The model reads them as such, for example "
+        "as the end of a turn, and not as text.",
+    )
+
+
+def _is_inside(tokens: Tokens, prompt_length: int, start: int, end: int) -> Bool[np.ndarray, " tokens"]:
+    """Return which tokens of the prompt are in a part of its text."""
+    starts, ends = tokens.offsets[:prompt_length].T
+    return (tokens.segments[:prompt_length] == 0) & (starts < end) & (ends > start)
+
+
+def _control_tokens(tokenizer: Any) -> dict[int, str]:
+    """Return the text of each special token of a tokenizer, and of those that are written in brackets."""
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    texts = {
+        int(index): str(token)
+        for index, token in added.items()
+        if getattr(token, "special", False) or _IN_BRACKETS.fullmatch(str(token))
+    }
+    texts.update(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=False))
+    unknown = getattr(tokenizer, "unk_token_id", None)
+    return {index: text for index, text in texts.items() if index != unknown}

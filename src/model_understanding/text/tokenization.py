@@ -219,11 +219,24 @@ def check_text(text: object, allowed: str = "a string") -> None:
         )
     if not text:
         raise InputError("The text is empty.", hint="Pass at least one character.")
+    require_encodable(text, "The text")
+
+
+def require_encodable(text: str, what: str) -> None:
+    """Refuse a text with half of a character.
+
+    Args:
+        text: The text.
+        what: What it is called in the message.
+
+    Raises:
+        InputError: It contains an unpaired surrogate.
+    """
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise InputError(
-            f"The text contains an unpaired surrogate at position {error.start}: {text[error.start]!r}.",
+            f"{what} contains an unpaired surrogate at position {error.start}: {text[error.start]!r}.",
             hint="Pass text that encodes as UTF-8.",
         ) from error
 

@@ -85,7 +85,12 @@ from model_understanding.visualizers.prompts import (
     steps_of,
 )
 from model_understanding.visualizers.report_parts import ReportParts
-from model_understanding.visualizers.sourced_prompts import require_room_for_answer, sourced_prompt
+from model_understanding.visualizers.sourced_prompts import (
+    require_answer,
+    require_room_for_answer,
+    sourced_prompt,
+    with_cautions_of_answer,
+)
 from model_understanding.visualizers.target_spec import TargetSpec, TokenTarget, default_target
 from model_understanding.visualizers.texts import check_parts, in_chunks, reports_of, texts_of
 
@@ -1270,11 +1275,14 @@ class GenerativeModelVisualizer(Visualizer):
         model = self.runner.model
         require_sources(model)
         sourced = sourced_prompt(model.tokenizer, prompt, question, messages, documents)
+        require_answer(answer)
         require_room_for_answer(model, sourced, answer, max_new_tokens)
         encoding = self._continued(sourced.prompt, answer, max_new_tokens)
+        encoding = with_cautions_of_answer(model, encoding, answer, max_new_tokens)
         target = None
         if span is not None or against is not None:
-            (target,) = TargetSpec(target="continuation", against=against, span=span).targets(model, encoding)
+            spec = TargetSpec(target="continuation", against=against, span=span, noun="answer")
+            (target,) = spec.targets(model, encoding)
 
         def follow(part: str, total: int, run: Callable[[], Any]) -> Any:
             return as_part(run, progress, part, total=total, is_first=part == DOCUMENTS)

@@ -44,6 +44,7 @@ class TargetSpec:
         quantity: What is read from the logits.
         per_token: Whether each token of the continuation is a target of its own.
         span: The part of the continuation or of the prompt that is explained.
+        noun: What the continuation is called in messages.
 
     Raises:
         InputError: These do not go together.
@@ -54,6 +55,7 @@ class TargetSpec:
     quantity: Quantity = "log_prob"
     per_token: bool = False
     span: Span | None = None
+    noun: str = "continuation"
 
     def __post_init__(self) -> None:
         given = "a function" if callable(self.target) else f"target={self.target!r}"
@@ -138,7 +140,7 @@ class TargetSpec:
         steps = range(start, len(tokens))
         name: str | None = "continuation"
         if self.span is not None:
-            steps = span_of(tokens, steps, self.span, "continuation")
+            steps = span_of(tokens, steps, self.span, self.noun)
             name = span_text(tokens, steps)
         against: tuple[int, ...] = ()
         if isinstance(self.against, str) and self.against == RUNNER_UP:
