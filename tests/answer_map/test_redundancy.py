@@ -230,3 +230,18 @@ def test_without_a_value_the_named_sentence_is_the_one_with_the_largest_effect(m
     monkeypatch.setattr(Planted, "drops", {"are": 20.0})
     answers, _ = mapped([document(), document((0, "You are here.")), document()], "You are dull.")
     assert found(answers) == ("nothing", [(1, 0, ())])
+
+
+@pytest.mark.parametrize("answer", ["There are 7 seats.", "Answer the documents.", "Read document 3."])
+def test_the_built_in_prompts_own_words_are_not_the_questions(mapped, answer):
+    answers, _ = mapped([document()] * 8, answer)
+    assert answers.layout == "built-in prompt"
+    words = {word.strip(".") for word in answer.split()} - {"the", "There", "are"}
+    (statement,) = answers.statements
+    assert {part for value in statement.values for part in value.text.split()} & words
+    assert statement.origin == "nothing"
+
+
+def test_the_questions_words_are_no_values_in_the_built_in_prompt(mapped):
+    answers, _ = mapped([document()] * 3, "What was it?")
+    assert answers.statements[0].origin == "question"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model_understanding.answer_map.first_order import first_order_cost, first_order_effects
 from model_understanding.answer_map.measuring import Effects, Follow, Mask, unfollowed
-from model_understanding.answer_map.prompt import SourcedPrompt
+from model_understanding.answer_map.prompt import SourcedPrompt, without_headings
 from model_understanding.answer_map.removal import HiddenTokens, removals_of
 from model_understanding.answer_map.shortlist import MOST_SENTENCES, groups_of, shortlist
 from model_understanding.answer_map.source_tokens import control_tokens_caution, sources_of, text_outside
@@ -135,7 +135,7 @@ class _Mapping:
             )
         self.target, self.follow = target, follow
         self.is_span = target is not None and len(target.positions) < len(self.answer)
-        self.outside = text_outside(self.tokens, self.prompt_length, self.sources)
+        self.outside = without_headings(text_outside(self.tokens, self.prompt_length, self.sources), prompt)
         self.clauses = self._explained_clauses()
         if not self.clauses:
             raise InputError("The answer has no words.", hint="Pass another answer, or more max_new_tokens.")

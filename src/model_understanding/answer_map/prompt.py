@@ -22,7 +22,7 @@ Spans = tuple[tuple[int, int], ...]
 # Characters that Unicode keeps out of texts: a mark is the start, the source's number, a separator.
 _START, _NUMBERED, _END = "\ufdd2", "\ufdd3", "\ufdd4"
 _MARK = re.compile(f"{_START}(\\d+){_NUMBERED}|{_END}")
-_INSTRUCTION = "Answer the question with the documents."
+_INSTRUCTION, _ASKED, _ANSWER = "Answer the question with the documents.", "Question: ", "Answer:"
 BUILT_IN = "built-in prompt"
 TEMPLATE = "the chat template's documents"
 
@@ -81,10 +81,27 @@ def prompt_of_question(tokenizer: Any, question: str, documents: Sequence[Docume
         for number, document in enumerate(documents):
             title = f" ({mark(document.title, number)})" if document.title else ""
             parts.append(f"Document {number + 1}{title}:\n{mark(document.text.strip(), number)}")
-        text = "\n\n".join([*parts, f"Question: {question}"])
-        return Chat(_user(text)) if has_template else f"{text}\n\nAnswer:\n"
+        text = "\n\n".join([*parts, f"{_ASKED}{question}"])
+        return Chat(_user(text)) if has_template else f"{text}\n\n{_ANSWER}\n"
 
     return _located(tokenizer, made, documents, BUILT_IN)
+
+
+def without_headings(outside: str, prompt: SourcedPrompt) -> str:
+    """Return what a prompt says outside of its sources, without the built-in prompt's own words.
+
+    “Document 7:” does not say what “7” of an answer does.
+
+    Args:
+        outside: The text of the prompt outside of the sources.
+        prompt: The prompt.
+    """
+    question = prompt.question.strip()
+    before, begun, rest = outside.partition(_INSTRUCTION)
+    _, asked, after = rest.rpartition(f"{_ASKED}{question}")
+    if prompt.layout != BUILT_IN or not (begun and question and asked):
+        return outside
+    return "\n".join([before, question, after.strip().removesuffix(_ANSWER)])
 
 
 def sources_in_chat(
