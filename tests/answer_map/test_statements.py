@@ -33,7 +33,7 @@ def found(text, known="", size=1):
             [
                 ("The museum opened in 1931,", ["1931"]),
                 ("and it was designed by Dr. Anna Weber.", ["Dr. Anna Weber"]),
-                ("It is big.", ["It", "is", "big"]),
+                ("It is big.", ["big"]),
             ],
         ),
         (
@@ -60,6 +60,23 @@ def found(text, known="", size=1):
 )
 def test_an_answer_is_split_into_clauses_with_their_values(text, expected):
     assert found(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("The walls are covered in red paint.", ["walls", "covered", "red", "paint"]),
+        ("It has six rooms and it isn't old.", ["six", "rooms", "old"]),
+        ("The pipes of the house carry gas, which is odd.", ["pipes", "house", "carry", "gas", "odd"]),
+        ("The door of it is red.", ["door", "red"]),
+        ("Die rote Tür ist aus Öl und Gas.", ["Tür", "Öl", "Gas"]),
+        ("Les murs sont en or.", ["murs", "or"]),
+        ("Las puertas son de gas y oro.", ["puertas", "gas", "oro"]),
+        ("Talo on vanha ja iso.", ["Talo", "vanha"]),  # without a list, short words are none
+    ],
+)
+def test_short_words_with_content_are_values_and_function_words_are_none(text, values):
+    assert [value for _, each in found(text) for value in each] == values
 
 
 def test_words_of_the_question_are_no_values():

@@ -1,10 +1,11 @@
 """The statements of an answer: its clauses, and the words in each that say something of their own."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from model_understanding.answer_map.function_words import says_nothing, spoken_in
 from model_understanding.tokens import Tokens
 
 # Where a sentence ends, and where a clause does within one.
@@ -20,7 +21,7 @@ _ABBREVIATION = re.compile(
 _ITEM = re.compile(r"^\W*(?:\d+|[A-Za-z])[.)]\s*$|^[-*•·]\s*$")
 # A word with what joins its parts: 1,931 · 3.14 · 12:30 · don't · well-known · U.S.
 _WORD = re.compile(r"[^\W_]+(?:(?:[.,:/’'‐-]|\u2011)[^\W_]+)*")
-_FEWEST_WORDS, _FEWEST_LETTERS = 2, 4
+_FEWEST_WORDS = 2
 
 
 class Value(NamedTuple):
@@ -76,13 +77,13 @@ def clauses_of(answer: Tokens, known: str) -> tuple[Clause, ...]:
     if segment < 0:
         return ()
     text, said = answer.texts[segment], {word.casefold() for word in _WORD.findall(known)}
-    clauses = []
+    clauses, empty = [], spoken_in(_WORD.findall(text))
     for start, end in _spans(text):
         positions = _tokens_in(answer, segment, start, end, by_start=True)
         if positions:
             values = tuple(
                 (text[first:last], min(inside), max(inside) + 1)
-                for first, last in _values(text, start, end, said)
+                for first, last in _values(text, start, end, said, empty)
                 if (inside := _tokens_in(answer, segment, first, last, by_start=False))
             )
             first, last = positions[0], positions[-1] + 1
@@ -158,8 +159,16 @@ def _pieces(text: str, start: int, end: int, ends: re.Pattern[str]) -> Iterator[
         yield begun, end
 
 
-def _values(text: str, start: int, end: int, said: set[str]) -> list[tuple[int, int]]:
-    """Return the spans of a clause's values: numbers and names, else its longer words, else any new word."""
+def _values(text: str, start: int, end: int, said: set[str], empty: Collection[str]) -> list[tuple[int, int]]:
+    """Return the spans of a clause's values: numbers and names, else words with content, else any new word.
+
+    Args:
+        text: The answer.
+        start: Where the clause begins.
+        end: Where it ends.
+        said: Words that the prompt says outside of the sources.
+        empty: The function words of the answer's language, where it is known.
+    """
     words = [
         _Word(match.group(), *match.span(), _begins_sentence(text, match.start()))
         for match in _WORD.finditer(text, start, end)
@@ -175,8 +184,8 @@ def _values(text: str, start: int, end: int, said: set[str]) -> list[tuple[int, 
         if first.begins_sentence and _is_name(first.text) and _adjoins(text, first, named[0]):
             named = [first, *(word for word in named if word is not first)]
         return _joined(text, named)
-    long = [word for word in new if len(word.text) >= _FEWEST_LETTERS or not word.text.isascii()]
-    return [(word.start, word.end) for word in long or new]
+    full = [word for word in new if not says_nothing(word.text, empty)]
+    return [(word.start, word.end) for word in full or new]
 
 
 def _joined(text: str, words: Sequence[_Word]) -> list[tuple[int, int]]:
