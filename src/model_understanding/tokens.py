@@ -17,6 +17,7 @@ import regex
 from jaxtyping import Bool, Int
 
 from model_understanding.pieces import continues_word, is_blank, part_text, piece_text, placed_pieces
+from model_understanding.sentences import sentence_ends
 
 Level = Literal["token", "character", "word", "sentence"]
 LEVELS: tuple[Level, ...] = ("token", "character", "word", "sentence")
@@ -24,7 +25,6 @@ LEVELS: tuple[Level, ...] = ("token", "character", "word", "sentence")
 _GRAPHEME = regex.compile(r"\X")
 # Unicode's default word boundaries (UAX 29): ideographs stand alone, "don't" stays whole.
 _WORD_BOUNDARY = regex.compile(r"\b", flags=regex.V1 | regex.WORD)
-_SENTENCE_END = regex.compile(r"(?<=[.!?…][\"'”’)\]]*)\s+|(?<=[。！？؟])\s*|\n+")
 _JOINERS = frozenset("\u200c\u200d")
 _MOST_IN_REPR, _REPR_LENGTH = 20, 80  # pieces, characters
 UNKNOWN = "(unknown)"  # after the text of a token that the tokenizer does not know
@@ -350,7 +350,7 @@ class Tokens:
         return keys
 
     def _sentence_keys(self) -> list[tuple[int, int]]:
-        ends = [[match.end() for match in _SENTENCE_END.finditer(text)] for text in self.texts]
+        ends = [sentence_ends(text) for text in self.texts]
         return [
             (segment, bisect_right(ends[segment], _core(self.texts[segment], span)[0]))
             if segment >= 0

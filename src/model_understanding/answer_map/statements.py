@@ -3,22 +3,19 @@
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from model_understanding.answer_map.function_words import says_nothing, spoken_in
+from model_understanding.sentences import is_abbreviated, is_item, sentence_ends
 from model_understanding.tokens import Tokens
 
-# Where a sentence ends, and where a clause does within one.
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？؟])\s*|\n+")
+# Where a clause ends within a sentence.
 _CLAUSE_END = re.compile(
     r"(?<=[;；])\s*|\s+[–—]\s+|(?<=[,，])\s+(?=(?:and|but|or|so|while|whereas|although|though|because|since|"
     r"which|who|whose|where|when)\b)",
     re.IGNORECASE,
 )
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:[A-Z]|Dr|Mr|Mrs|Ms|Prof|St|vs|approx|e\.g|i\.e|Jr|Sr|Inc|Ltd|Co|Corp|Mt|Fig|Nr|ca)\.$"
-)
-_ITEM = re.compile(r"^\W*(?:\d+|[A-Za-z])[.)]\s*$|^[-*•·]\s*$")
 # A word with what joins its parts: 1,931 · 3.14 · 12:30 · don't · well-known · U.S.
 _WORD = re.compile(r"[^\W_]+(?:(?:[.,:/’'‐-]|\u2011)[^\W_]+)*")
 _FEWEST_WORDS = 2
@@ -129,17 +126,12 @@ def _tokens_in(answer: Tokens, segment: int, start: int, end: int, *, by_start: 
 
 def _spans(text: str) -> list[tuple[int, int]]:
     """Return the spans of the clauses; what is too short for one belongs to its neighbor."""
-    sentences: list[tuple[int, int]] = []
-    for start, end in _pieces(text, 0, len(text), _SENTENCE_END):
-        piece = text[sentences[-1][0] : sentences[-1][1]] if sentences else ""
-        if piece and (_ABBREVIATION.search(piece.rstrip()) or _ITEM.match(piece.strip())):
-            sentences[-1] = (sentences[-1][0], end)
-        else:
-            sentences.append((start, end))
+    borders = [0, *sentence_ends(text), len(text)]
+    sentences = [span for span in pairwise(borders) if text[slice(*span)].strip()]
     clauses: list[tuple[int, int]] = []
     for sentence in sentences:
         parts: list[tuple[int, int]] = []
-        for start, end in _pieces(text, *sentence, _CLAUSE_END):
+        for start, end in _pieces(text, *sentence):
             is_short = len(_WORD.findall(text[start:end])) < _FEWEST_WORDS
             if parts and (is_short or len(_WORD.findall(text[slice(*parts[-1])])) < _FEWEST_WORDS):
                 parts[-1] = (parts[-1][0], end)
@@ -149,9 +141,9 @@ def _spans(text: str) -> list[tuple[int, int]]:
     return [span for span in clauses if _WORD.search(text[slice(*span)])]
 
 
-def _pieces(text: str, start: int, end: int, ends: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     begun = start
-    for match in ends.finditer(text, start, end):
+    for match in _CLAUSE_END.finditer(text, start, end):
         if match.end() > begun and text[begun : match.end()].strip():
             yield begun, match.end()
             begun = match.end()
@@ -215,12 +207,12 @@ def _is_name(word: str) -> bool:
 
 def _begins_sentence(text: str, start: int) -> bool:
     before = text[:start].rstrip(" \t\"'“”‘’([*_-")
-    if _ABBREVIATION.search(before):
+    if is_abbreviated(before, text[start:]):
         return False
-    return not before or before[-1] in ".!?…:。！？؟\n" or _ITEM.match(before.rsplit("\n", 1)[-1]) is not None
+    return not before or before[-1] in ".!?…:。！？؟\n" or is_item(before.rsplit("\n", 1)[-1])
 
 
 def _numbers_item(text: str, start: int, end: int) -> bool:
     """Return whether a word is the number of an item in a list."""
     line = text[: end + 1].rsplit("\n", 1)[-1]
-    return _ITEM.match(line) is not None and not text[start - 1 : start].isalnum()
+    return is_item(line) and not text[start - 1 : start].isalnum()

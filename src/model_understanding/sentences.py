@@ -1,0 +1,71 @@
+"""Where sentences end: not at initials, abbreviations and the numbers of items in a list."""
+
+import regex
+
+_END = regex.compile(r"(?<=[.!?…][\"'”’)\]]*)\s+|(?<=[。！？؟])\s*|\n+")
+# “J. W. Tukey”, “M.C.K. Tweedie”, “the U.S. Navy”; “Dr. Weber”, “e.g. this”.
+_INITIALS = regex.compile(r"(?:^|[\s(\[“\"‘'])(?:\p{Lu}\.)*\p{Lu}\.$")
+_ABBREVIATION = regex.compile(
+    r"(?:^|[\s(\[“\"‘'])(?:Dr|Mr|Mrs|Ms|Mx|Prof|Rev|Gen|Capt|Lt|Sgt|St|Mt|Ft|vs|approx|e\.g|i\.e|cf|ca|al|Jr|Sr"
+    r"|Inc|Ltd|Co|Corp|Fig|Figs|Eq|Sec|Vol|pp|Nr|bzw|Mme|d\.h|z\.B|u\.a)\.$"
+)
+_NUMBER = regex.compile(r"(?:^|[\s(\[])(?:[Nn]o|[Nn]os|Ch|p)\.$")  # before a number only
+_ITEM = regex.compile(r"^\W*(?:\d+|[A-Za-z])[.)]\s*$|^[-*•·]\s*$")
+# Words in upper case here begin a sentence even after an abbreviation: “made in the U.S. The …”.
+_BEGINS = regex.compile(
+    r"[\"'“‘(\[]*(?:The|A|An|It|Its|He|His|She|Her|They|Their|We|You|This|That|These|Those|There|In|On|At|But"
+    r"|And|So|Then|When|If|For|As|Der|Die|Das|Es|Er|Sie|Ein|Eine|Und|Im|Le|La|Les|Il|Elle|Un|Une|El|Los|Las)"
+    r"\b(?!\.)"
+)
+
+
+def sentence_ends(text: str) -> list[int]:
+    """Return where the sentences of a text end, before the next one begins.
+
+    Args:
+        text: Any text.
+
+    >>> sentence_ends("It is named for J. W. Tukey. He was born in the U.S. in 1915.")
+    [29]
+    """
+    ends: list[int] = []
+    for match in _END.finditer(text):
+        begun = ends[-1] if ends else 0
+        if match.end() == begun:
+            continue
+        before = text[begun : match.start()]
+        is_line = "\n" in match.group()
+        if is_item(before.strip()) or (not is_line and is_abbreviated(before, text[match.end() :])):
+            continue
+        ends.append(match.end())
+    return ends
+
+
+def is_abbreviated(before: str, after: str) -> bool:
+    """Return whether a text ends with an abbreviation that what follows belongs to.
+
+    Args:
+        before: The text, which may end with a period.
+        after: What follows.
+
+    >>> is_abbreviated("named for R.", "W. Hamming"), is_abbreviated("in the U.S.", "The law")
+    (True, False)
+    """
+    before, after = before[-16:].rstrip(), after[:16].lstrip()
+    if _NUMBER.search(before):
+        return after[:1].isdigit()
+    if _INITIALS.search(before):
+        return after[:1].isalpha() and not _BEGINS.match(after)
+    return bool(_ABBREVIATION.search(before)) and not _BEGINS.match(after)
+
+
+def is_item(text: str) -> bool:
+    """Return whether a text is only the number or the mark of an item in a list.
+
+    Args:
+        text: The text.
+
+    >>> is_item("1."), is_item("- "), is_item("So.")
+    (True, True, False)
+    """
+    return _ITEM.match(text) is not None

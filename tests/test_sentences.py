@@ -1,0 +1,28 @@
+"""Where sentences end."""
+
+from itertools import pairwise
+
+import pytest
+
+from model_understanding.sentences import sentence_ends
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["It is named for R. W. Hamming, an associate of J. W. Tukey. ", "It is a window."],
+        ["In 1956 M.C.K. Tweedie used the name. ", "So did others."],
+        ["It was made in the U.S. ", "The law is old."],
+        ["The U.S. Navy bought it. ", "Dr. Weber sold it, e.g. to St. Ives. ", "It is No. 7 there."],
+        ["А. С. Пушкин родился в Москве. ", "Он поэт."],
+        ["Was it so? ", "No. ", "It was not!\n", "Vitamin C.\n", "Next line."],
+        ["E. coli is small. ", "it is green. ", "and old."],
+        ["彼は生まれた。", "東京に住む。"],
+        ["1. It is long. ", "2. It is deep."],
+        ["(It said “yes.”) ", "Then it left…  ", "Done."],
+    ],
+)
+def test_sentences_end_where_they_do_and_not_at_initials_or_abbreviations(sentences):
+    text, ends = "".join(sentences), sentence_ends("".join(sentences))
+    borders = [0, *(end for end in ends if end < len(text)), len(text)]
+    assert [text[a:b] for a, b in pairwise(borders)] == sentences
