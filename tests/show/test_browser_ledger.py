@@ -211,3 +211,17 @@ def test_without_scripts_the_strongest_places_are_a_table(visit):
             assert f"{cell.place} {cell.value} {cell.share}" in text
     assert page.locator("[data-plain] table").count() == 4
     assert "How exact it is: completeness gap below 0.1 %." in text
+
+
+def test_menus_stay_in_the_window_of_a_phone_and_break_no_word(visit):
+    page = visit(html_page(LEDGERS["two layers"]()), viewport={"width": 390, "height": 844}).page
+    for menu in page.locator("details.menu").all():
+        menu.locator("summary").click()
+        items = menu.locator(".menu-items")
+        eventually(lambda items=items: items.bounding_box()["x"] >= 0, True)
+        box = items.bounding_box()
+        assert box["x"] + box["width"] <= 390
+        lines = "(all) => all.map((e) => e.getBoundingClientRect().height)"
+        heights = items.locator("button").evaluate_all(lines)
+        assert max(heights) < 40  # one line each
+        menu.locator("summary").click()

@@ -5,6 +5,7 @@ import type { Scene } from "../scene/scene";
 import { sceneSvg } from "../scene/svg";
 import { copy } from "../ui/clipboard";
 import { h } from "../ui/dom";
+import { keepInWindow } from "../ui/menu";
 
 export interface Exported {
   /** The file name without its extension. */
@@ -49,39 +50,38 @@ export function exportMenu(
       },
       words,
     );
-  menu.append(
-    h("summary", { class: "plain", "aria-label": `Export ${view.toLowerCase()}` }, face),
-    h(
-      "div",
-      { class: "menu-items", role: "group", "aria-label": `Export ${view.toLowerCase()} as` },
-      item("SVG", (content) =>
-        save(`${content.name}.svg`, new Blob([sceneSvg(content.scene())], { type: "image/svg+xml" })),
-      ),
-      item("PNG at 2×", async (content) =>
-        save(`${content.name}.png`, await scenePng(content.scene(), PNG_RATIO)),
-      ),
-      item("CSV", (content) => save(`${content.name}.csv`, new Blob([content.csv()], { type: "text/csv" }))),
-      item("JSON", (content) =>
-        save(
-          `${content.name}.json`,
-          new Blob([`${JSON.stringify(content.json(), null, 1)}\n`], { type: "application/json" }),
-        ),
-      ),
-      item("Copy as Python", async (content) => {
-        const code = content.python();
-        if (!code) return say("Computed elsewhere: there is no code for it");
-        await copy(code);
-        return say("Copied as Python");
-      }),
-      hasCommand &&
-        item("Copy as command", async (content) => {
-          const command = content.command?.();
-          if (!command) return say("This view has no command: copy it as Python");
-          await copy(command);
-          return say("Copied as command");
-        }),
+  const items = h(
+    "div",
+    { class: "menu-items", role: "group", "aria-label": `Export ${view.toLowerCase()} as` },
+    item("SVG", (content) =>
+      save(`${content.name}.svg`, new Blob([sceneSvg(content.scene())], { type: "image/svg+xml" })),
     ),
+    item("PNG at 2×", async (content) =>
+      save(`${content.name}.png`, await scenePng(content.scene(), PNG_RATIO)),
+    ),
+    item("CSV", (content) => save(`${content.name}.csv`, new Blob([content.csv()], { type: "text/csv" }))),
+    item("JSON", (content) =>
+      save(
+        `${content.name}.json`,
+        new Blob([`${JSON.stringify(content.json(), null, 1)}\n`], { type: "application/json" }),
+      ),
+    ),
+    item("Copy as Python", async (content) => {
+      const code = content.python();
+      if (!code) return say("Computed elsewhere: there is no code for it");
+      await copy(code);
+      return say("Copied as Python");
+    }),
+    hasCommand &&
+      item("Copy as command", async (content) => {
+        const command = content.command?.();
+        if (!command) return say("This view has no command: copy it as Python");
+        await copy(command);
+        return say("Copied as command");
+      }),
   );
+  menu.append(h("summary", { class: "plain", "aria-label": `Export ${view.toLowerCase()}` }, face), items);
+  keepInWindow(menu, items);
   menu.addEventListener("focusout", (event) => {
     if (!menu.contains(event.relatedTarget as Node | null)) menu.open = false;
   });

@@ -3,6 +3,7 @@
 import type { Store, ThemeChoice } from "../state/store";
 import { h } from "../ui/dom";
 import { counted } from "../ui/format";
+import { keepInWindow } from "../ui/menu";
 import { bdi, button } from "../ui/parts";
 import type { Theme } from "../ui/theme";
 import { themeChoice } from "../ui/theme-choice";
@@ -48,16 +49,15 @@ export function toolbar<S extends Searched>(
       },
       words,
     );
-  menu.append(
-    h("summary", { class: "plain", "aria-label": "Menu: theme, save, help" }, "⋯"),
-    h(
-      "div",
-      { class: "menu-items" },
-      themeChoice(store, theme),
-      save && item("Save this view", save),
-      item("Help and keyboard shortcuts", help),
-    ),
+  const items = h(
+    "div",
+    { class: "menu-items" },
+    themeChoice(store, theme),
+    save && item("Save this view", save),
+    item("Help and keyboard shortcuts", help),
   );
+  menu.append(h("summary", { class: "plain", "aria-label": "Menu: theme, save, help" }, "⋯"), items);
+  keepInWindow(menu, items);
   menu.addEventListener("focusout", (event) => {
     const next = event.relatedTarget as Node | null;
     if (next && !menu.contains(next)) menu.open = false;
