@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas
 import pytest
 import tiny_tokenizers
@@ -163,6 +164,8 @@ def test_a_byte_order_mark_says_how_a_file_is_written(tmp_path, encoding):
         ({"answer": ""}, "The answer is empty. Pass an answer, or leave it out"),
         ({"answer": " \n"}, "The answer is empty. Pass an answer, or leave it out"),
         ({"answer": []}, "The answer is empty. Pass an answer, or leave it out"),
+        ({"answer": np.zeros(0, dtype=int)}, "The answer is empty. Pass an answer, or leave it out"),
+        ({"answer": [-1]}, "The token ids of the answer must be at least 0. Got -1."),
         ({"answer": 3.5}, "The answer must be a string or token ids. Got float."),
         ({"answer": "It is \udc00"}, "The answer contains an unpaired surrogate at position 6"),
         ({"documents": [RED, "b\ud800"]}, "Document 2 contains an unpaired surrogate at position 1"),

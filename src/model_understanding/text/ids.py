@@ -14,7 +14,7 @@ def ids_in(value: Any, what: str) -> list[int] | None:
     Args:
         value: A list, a tuple, an array or a tensor of whole numbers; a tokenizer's ``[ids]`` of one text
             counts too if it is an array or a tensor.
-        what: ``prompt`` or ``continuation``, for the message.
+        what: ``prompt``, ``continuation`` or ``answer``, for the message.
 
     Raises:
         InputError: An array of whole numbers has several rows or none; an id is negative.
@@ -31,7 +31,7 @@ def ids_in(value: Any, what: str) -> list[int] | None:
         array = array[0] if array.ndim == 2 and len(array) == 1 else array
         if array.ndim != 1 or not array.size:
             raise InputError(
-                f"The token ids of a {what} must be one row. Got the shape {tuple(np.shape(value))}.",
+                f"The token ids of the {what} must be one row. Got the shape {tuple(np.shape(value))}.",
                 hint="Pass the ids of one text, or a list with those of each.",
             )
         ids = array.tolist()
@@ -39,7 +39,7 @@ def ids_in(value: Any, what: str) -> list[int] | None:
         return None
     if min(ids) < 0:
         raise InputError(
-            f"The token ids of a {what} must be at least 0. Got {min(ids)}.",
+            f"The token ids of the {what} must be at least 0. Got {min(ids)}.",
             hint="Pass for example tokenizer(text)['input_ids'].",
         )
     return ids

@@ -82,17 +82,20 @@ def require_answer(answer: Any) -> None:
     Raises:
         InputError: It has no text or no tokens, or is neither.
     """
-    if answer is None or ids_in(answer, "answer") is not None:
+    if answer is None:
         return
-    if isinstance(answer, str) and answer.strip():
-        require_encodable(answer, "The answer")
-        return
-    if isinstance(answer, str) or (isinstance(answer, Sized) and len(answer) == 0):
-        raise InputError("The answer is empty.", hint="Pass an answer, or leave it out to generate one.")
-    raise InputError(
-        f"The answer must be a string or token ids. Got {type(answer).__name__}.",
-        hint="Pass for example answer='It opened in 1931.', or leave it out to generate one.",
+    is_empty = (
+        not answer.strip() if isinstance(answer, str) else isinstance(answer, Sized) and not len(answer)
     )
+    if is_empty:
+        raise InputError("The answer is empty.", hint="Pass an answer, or leave it out to generate one.")
+    if isinstance(answer, str):
+        require_encodable(answer, "The answer")
+    elif ids_in(answer, "answer") is None:
+        raise InputError(
+            f"The answer must be a string or token ids. Got {type(answer).__name__}.",
+            hint="Pass for example answer='It opened in 1931.', or leave it out to generate one.",
+        )
 
 
 def with_cautions_of_answer(model: Model, encoding: Encoding, answer: Any, max_new_tokens: int) -> Encoding:
