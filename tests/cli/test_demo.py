@@ -15,6 +15,7 @@ PARTS = ("saliency_map.png", "attention_fig.png", "report.html", "report.json")
 def language_model_folder(language_model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for SmolLM2 with a tiny model; the classifier is the real one."""
     from model_understanding import demo_models
+    from model_understanding.cli import model_argument
     from model_understanding.loading import from_name
 
     real = demo_models.demo_model_folder
@@ -26,8 +27,8 @@ def language_model_folder(language_model: str, monkeypatch: pytest.MonkeyPatch) 
             progress("Downloading it (93 MB)", 0.5)
         return Path(language_model)
 
-    monkeypatch.setattr(demo_models, "demo_model_folder", folder)
-    monkeypatch.setattr(from_name, "demo_model_folder", folder)
+    for module in (demo_models, from_name, model_argument):
+        monkeypatch.setattr(module, "demo_model_folder", folder)
 
 
 def test_the_demo_leaves_pictures_pages_and_json(
@@ -52,6 +53,7 @@ def test_without_the_language_model_the_classifier_is_still_explained(
     command: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from model_understanding import demo_models
+    from model_understanding.cli import model_argument
 
     real = demo_models.demo_model_folder
 
@@ -60,7 +62,7 @@ def test_without_the_language_model_the_classifier_is_still_explained(
             raise LoadingError("It could not be fetched.", hint="Connect once.")
         return real(name)
 
-    monkeypatch.setattr(demo_models, "demo_model_folder", folder)
+    monkeypatch.setattr(model_argument, "demo_model_folder", folder)
     outcome = command("demo", "--out-dir", str(tmp_path))
     assert outcome.code == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(

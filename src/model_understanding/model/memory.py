@@ -87,7 +87,7 @@ class Memory:
         self.keeps_graph = True
         """Whether the current forward pass keeps its whole graph."""
         self._limits: dict[bool, int] = {}
-        self._most = most_positions(device)
+        self._most: int | None = None  # positions of a batch, where it is not the usual number
         self._measured: tuple[int, float] | None = None
 
     @property
@@ -104,7 +104,8 @@ class Memory:
             logits: Number of positions of a row whose logits are computed.
         """
         fitting = int(free_bytes(self.device) * _USABLE / self.row_bytes(tokens, gradients, logits))
-        limit = min(self._most, self._limits.get(gradients, 1 << 62))
+        most = most_positions(self.device) if self._most is None else self._most
+        limit = min(most, self._limits.get(gradients, 1 << 62))
         return max(tokens, min(limit, fitting * tokens))
 
     def positions_of_a_run(self) -> int:
