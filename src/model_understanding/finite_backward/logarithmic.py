@@ -29,7 +29,6 @@ def tanh_ratio(change: Tensor) -> Tensor:
     >>> tanh_ratio(torch.tensor([0.0, -2.0]))
     tensor([1.0000, 0.4820])
     """
-    size = change.abs_().add_(
-        1e-12
-    )  # its powers are normal numbers: others take a processor ten times as long
+    # Its powers are normal numbers then: others take a processor ten times as long.
+    size = change.abs_().add_(1e-12)
     return size.tanh().div_(size)

@@ -17,9 +17,9 @@ NOTE = (
 )
 UNIT = "Effects are in nats: how much the log-probability of the statement drops without the source."
 VERDICTS = (
-    f"At least {CLEAR:g} nats above: it comes from that source. Else, if an earlier statement has an effect "
-    f"of at least {CLEAR:g} nats: it repeats that statement. Else, {CITED:g} to {CLEAR:g} nats above, or if "
-    "only all sources together have an effect: unclear. Else it rests on nothing in the sources."
+    f"At least {CLEAR:g} nats above: it comes from that source. Else, if what an earlier statement says has "
+    f"an effect of at least {CLEAR:g} nats: it repeats that statement. Else, {CITED:g} to {CLEAR:g} nats "
+    "above, or if only all sources together have an effect: unclear. Else it rests on nothing in the sources."
 )
 OWN_KNOWLEDGE = (
     "What rests on nothing in the sources may still be true: a model also says what it knows by itself."

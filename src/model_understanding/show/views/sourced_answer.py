@@ -465,7 +465,7 @@ def _explained_part(statement: Statement) -> str:
 
 
 def _value_words(value: StatedValue) -> str:
-    return f"effect {nats(value.effect)} (as much other text: {nats(max(value.control, 0.0))})"
+    return f"effect {nats(value.effect)} (as much other text: {nats(value.control)})"
 
 
 def _kept(effects: Sequence[float], named: set[int]) -> list[bool]:
