@@ -43,9 +43,8 @@ def test_a_run_over_a_data_set_starts_again_as_it_was_started(started, monkeypat
 def test_everything_else_goes_on(started, monkeypatch):
     restarts(monkeypatch)
     restarts(monkeypatch, "explain", "demo:sentiment", "dataset")
-    monkeypatch.setattr(
-        sys, "orig_argv", [*PROGRAM, "something", "else"]
-    )  # called from a program with another line
+    # Called from a program with another line.
+    monkeypatch.setattr(sys, "orig_argv", [*PROGRAM, "something", "else"])
     restart_with_steady_memory(["dataset", "demo:sentiment", "texts.csv"])
     monkeypatch.setattr(sys, "argv", ["-"])  # a program on standard input cannot be read again
     restarts(monkeypatch, "dataset", "demo:sentiment", "texts.csv")

@@ -64,9 +64,8 @@ _FUNCTION_WORDS = {
     ),
 }
 _BY_LANGUAGE = {language: frozenset(words.split()) for language, words in _FUNCTION_WORDS.items()}
-_FEWEST = (
-    0.25  # share of the words of a text in a language that are function words; most have a third or more
-)
+# Share of the words of a text in a language that are function words; most have a third or more.
+_FEWEST = 0.25
 _CONTRACTED = re.compile(r"(?:n['’]t|['’](?:s|re|ve|ll|d|m))$")
 _FEWEST_LETTERS = 4
 

@@ -18,10 +18,8 @@ from model_understanding.show.views.answer_map import MOST_COLUMNS, AnswerMapVie
 _STYLES: dict[Origin, str] = {"sources": "green", "answer": "green", "unclear": "yellow", "nothing": "red"}
 
 _MARGIN = 2
-_STATEMENT, _SHORT = (
-    24,
-    8,
-)  # least columns of a statement, and in a terminal that has not even room for one source
+# Least columns of a statement, and in a terminal that has not even room for one source.
+_STATEMENT, _SHORT = 24, 8
 
 
 def print_answer_map(answer_map: AnswerMap, console: Console | None = None) -> None:
