@@ -1,16 +1,34 @@
-"""The README shows what the program prints, and its Python examples run."""
+"""README and docs: commands print what is shown, Python examples run, and links lead somewhere."""
 
+import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import tiny_kinds
 
 REPOSITORY = Path(__file__).parents[1]
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted((REPOSITORY / "docs").glob("*.md"))}
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
-SHOWN = [block.split("\n", 1) for kind, block in BLOCKS if kind == "console" and block.startswith("$ ")]
-PYTHON = [block for kind, block in BLOCKS if kind == "python"]
+PAGES["README.md"] = README
+WITHOUT_MODEL = ("bert-base-uncased", "gpt2")  # the tests have no network to load these with
+
+
+def blocks(page: str, kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", PAGES[page], flags=re.DOTALL)
+
+
+def python(page: str) -> list[str]:
+    """The Python examples of a page, which build on each other."""
+    return blocks(page, "python")
+
+
+SHOWN = [
+    block.split("\n", 1) for page in PAGES for block in blocks(page, "console") if block.startswith("$ ")
+]
+REAL = [page for page in PAGES if "demo:smollm2" in "".join(python(page))]
+RUN = [page for page in PAGES if python(page) and page not in (*REAL, "README.md")]
 
 
 def words(text: str) -> list[str]:
@@ -22,8 +40,6 @@ def words(text: str) -> list[str]:
 def test_a_command_prints_what_is_shown(
     line: str, output: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shlex
-
     from model_understanding.cli.main import run
 
     monkeypatch.setenv("NO_COLOR", "1")
@@ -35,42 +51,55 @@ def test_a_command_prints_what_is_shown(
 
 
 def test_the_basic_calls_are_shown() -> None:
-    text = "\n".join(PYTHON)
+    text = "\n".join(python("README.md"))
     assert 'visualizer = ModelVisualizer("bert-base-uncased")\nreport = visualizer.analyze(' in text
     assert 'generative = GenerativeModelVisualizer("gpt2")\nreport = generative.analyze(' in text
 
 
-def test_the_python_compiles_and_names_what_is_there() -> None:
-    import ast
-
+@pytest.mark.parametrize("page", [page for page in PAGES if python(page)])
+def test_the_python_compiles_and_names_what_is_there(page: str) -> None:
     import model_understanding
     from model_understanding.visualizers import GenerativeModelVisualizer, ModelVisualizer
 
     kinds = {"visualizer": ModelVisualizer, "generative": GenerativeModelVisualizer}
-    for node in ast.walk(ast.parse("\n".join(PYTHON))):
+    for node in ast.walk(ast.parse("\n".join(python(page)))):
         if isinstance(node, ast.ImportFrom):
             assert all(hasattr(model_understanding, alias.name) for alias in node.names)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in kinds:
             assert hasattr(kinds[node.value.id], node.attr), node.attr
 
 
-def test_the_classifier_s_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", [pytest.param(page, marks=pytest.mark.real) for page in REAL] + RUN)
+def test_the_examples_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run("bert-base-uncased", "gpt2", "demo:smollm2", 'generative.compute_ledger("The capital of France')
+    exec("\n".join(python(page)), {})
 
 
-@pytest.mark.real
-def test_the_language_model_s_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    example, ledger = (block for block in PYTHON if "demo:smollm2" in block or 'compute_ledger("The' in block)
-    exec(f"{example}\n{ledger}", {})
+def test_all_examples_run_but_those_of_models_that_have_to_be_loaded() -> None:
+    assert {page for page in PAGES if python(page)} == {*REAL, *RUN, "README.md"}
+    assert all(any(model in block for model in WITHOUT_MODEL) for block in python("README.md"))
 
 
-def run(*left_out: str) -> None:
-    """Run the examples in order, except those with models that the tests do not have."""
-    examples = [block for block in PYTHON if not any(name in block for name in left_out)]
-    assert len(examples) == len(PYTHON) - len(left_out)
-    exec("\n".join(examples), {})
+def anchors(page: str) -> set[str]:
+    """The anchors of a page's headings, as code hosts write them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", PAGES[page], flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    folder = REPOSITORY if page == "README.md" else REPOSITORY / "docs"
+    for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if not target.startswith("https://"):
+            path, _, anchor = target.partition("#")
+            linked = (folder / path).resolve()
+            assert linked.exists(), target
+            if anchor and linked.name in PAGES and linked.parent.name != "benchmarks":
+                assert anchor in anchors(linked.name), target
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    assert all(f"(docs/{page})" in README for page in PAGES if page != "README.md")
 
 
 KINDS = re.findall(r"^\| ([^|]+) \| `(\w+)` \| `(visualizer\(.*)` \|$", README, flags=re.MULTILINE)
@@ -96,8 +125,3 @@ def test_the_line_of_a_kind_runs(
     assert isinstance(report, Report)
     assert report.attributions
     assert capsys.readouterr().out
-
-
-def test_pictures_are_where_they_are_shown() -> None:
-    for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
-        assert (REPOSITORY / path).is_file(), path

@@ -1,4 +1,4 @@
-"""What the README says that a kind of model cannot have is refused, and the hint of the refusal works."""
+"""What docs/limits.md says that a kind of model cannot have is refused, and the hint of the refusal works."""
 
 import pytest
 import tiny_kinds
