@@ -73,9 +73,32 @@ def test_numbers_of_statements_are_those_of_the_arrays(shown):
         own = shown.effects[:, tokens].sum(1)
         np.testing.assert_allclose(each["effects"], own, atol=0.006)
         sentences = shown.sentence_effects[removed][:, tokens].sum(1)
-        np.testing.assert_allclose(each["sentences"], sentences, atol=0.006)
-    rows = [sentence["row"] for source in payload["sources"] for sentence in source["sentences"]]
-    assert [row for row in rows if row >= 0] == list(range(len(removed)))
+        np.testing.assert_allclose(each["sentences"][: len(removed)], sentences, atol=0.006)
+    sentences = [sentence for source in payload["sources"] for sentence in source["sentences"]]
+    measured = [each["row"] for each in sentences if each["row"] >= 0 and not each["isEstimate"]]
+    assert measured == list(range(len(removed))) == list(range(len(payload["words"]["sentences"])))
+
+
+def test_estimates_are_of_their_sentences_and_named_so():
+    shown = ANSWER_MAPS["screened"]()
+    payload = answer_map_payload(shown)
+    lines = [
+        (index, place) for index, source in enumerate(shown.sources) for place in range(len(source.sentences))
+    ]
+    for line, (index, place) in enumerate(lines):
+        sentence = payload["sources"][index]["sentences"][place]
+        assert sentence["isEstimate"] == bool(shown.is_sentence_screened[line])
+        assert (sentence["row"] < 0) == (line == 5)
+        for number, each in enumerate(payload["statements"] if sentence["isEstimate"] else ()):
+            own = float(shown.screened_effects[number, line])
+            assert each["sentences"][sentence["row"]] == pytest.approx(own, abs=0.006)
+    hints = [bool(source["hint"]) for source in payload["sources"]]
+    assert hints == [False, False, True]
+    said = (
+        "3 of 6 sentences were removed one by one: those with the largest estimates. The effects of 2 others"
+    )
+    assert any(each.startswith(said) for each in payload["howToRead"])
+    assert "largest estimated effect" in html_page(shown)
 
 
 def test_words_of_a_statement_are_its_words():

@@ -57,6 +57,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "ledger without scripts": lambda: without_scripts(html_page(LEDGERS["classifier"]())),
     "answer map": lambda: html_page(ANSWER_MAPS["all origins"]()),
     "large answer map": lambda: html_page(ANSWER_MAPS["large"]()),
+    "answer map with estimates": lambda: html_page(ANSWER_MAPS["screened"]()),
     "answer map without scripts": lambda: without_scripts(html_page(ANSWER_MAPS["all origins"]())),
     "tagger without scripts": lambda: without_scripts(html_page(ANSWERS["tagger"]())),
     "similarity without scripts": lambda: without_scripts(html_page(ANSWERS["similarity"]())),

@@ -122,6 +122,29 @@ def test_a_cell_opens_into_sentences_with_their_effects(visit):
     )
 
 
+def test_estimates_do_not_look_like_what_was_measured(visit):
+    page = visit(html_page(ANSWER_MAPS["screened"]())).page
+    eventually(page.locator(".sources-part .legend").inner_text, containing("estimated, not measured"))
+    faces = dict(
+        page.locator(".sentence[data-face]").evaluate_all(
+            "(all) => all.map((e) => [e.textContent, getComputedStyle(e).backgroundImage.slice(0, 9)])"
+        )
+    )
+    assert faces["Entry is free on Sundays."] == "repeating"
+    assert faces["It was opened in 1931."] == "none"
+    page.locator(".sentence", has_text="Entry is free").hover()
+    estimate = float(ANSWER_MAPS["screened"]().screened_effects[:, 2].max())
+    eventually(
+        page.locator(".tooltip").inner_text, containing(f"estimated effect {nats(estimate)}", "an estimate")
+    )
+    card = page.locator(".source-card", has_text="market.txt")
+    eventually(card.inner_text, containing("Only the whole source was removed"))
+    page.locator(".effect-cell").first.click()
+    opened = page.locator("[data-view=opened]")
+    eventually(lambda: opened.locator("strong").all_inner_texts()[1:], [containing("≈ ")] * 2)
+    assert "not removed by themselves" in opened.inner_text()
+
+
 def test_a_hundred_sources_are_folded_searched_and_listed(visit):
     shown = large()
     page = visit(html_page(shown), viewport={"width": 1400, "height": 900}).page

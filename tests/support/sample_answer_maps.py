@@ -165,6 +165,17 @@ def large() -> AnswerMap:
     return answer_map(documents, said, is_sentence_removed=np.arange(count) >= 95 * 4)
 
 
+def screened() -> AnswerMap:
+    """Return a map of which two sentences only have an estimate, and one has not even that."""
+    count = sum(map(len, TOWN.values()))
+    estimates = np.linspace(0.0, 1.7, len(SAID) * count).reshape(len(SAID), count)
+    return answer_map(
+        is_sentence_removed=np.array([False, True, False, True, True, False]),
+        is_sentence_screened=np.array([True, False, True, False, False, False]),
+        screened_effects=estimates,
+    )
+
+
 def all_origins() -> AnswerMap:
     """Return a map with a statement of each origin."""
     said: list[tuple[str, Origin, int, int]] = [
@@ -185,6 +196,7 @@ ANSWER_MAPS: dict[str, Callable[[], AnswerMap]] = {
     "all origins": all_origins,
     "nothing": lambda: answer_map(TOWN, [("Nobody knows.", "nothing", -1, -1)], missing=("lost.txt",)),
     "large": large,
+    "screened": screened,
     "right to left": lambda: answer_map(
         HEBREW,
         [("אורך הנהר 381 קילומטרים,", "sources", 0, 1), ("והוא בצרפת.", "nothing", -1, -1)],

@@ -741,7 +741,7 @@ export interface AnswerMapStatement {
   readonly verdict: readonly (AnswerMapName)[];
   /** The effect of each of the S sources. */
   readonly effects: readonly (number)[];
-  /** The effect of each sentence that was removed by itself. */
+  /** The effect of each sentence that was removed by itself, then the estimate of each that only has one. */
   readonly sentences: readonly (number)[];
   /** The sources that change it, the strongest first. */
   readonly attributed: readonly (AnswerMapEffect)[];
@@ -777,13 +777,17 @@ export interface AnswerMapSource {
   readonly statements: readonly (number)[];
   /** Other statements that it changes. */
   readonly others: readonly (number)[];
+  /** Why its sentences have no color; empty where they have effects. */
+  readonly hint: string;
   readonly sentences: readonly (AnswerMapSentence)[];
 }
 
 export interface AnswerMapSentence {
   readonly text: string;
-  /** Its row in the effects of sentences; -1 if it was not removed by itself. */
+  /** Its row in the effects of sentences; -1 if it has none. */
   readonly row: number;
+  /** Whether its effects are estimates: it was not removed by itself. */
+  readonly isEstimate: boolean;
   /** Whether it is the source's name. */
   readonly isTitle: boolean;
   /** Whether it is shown where the source is folded. */
@@ -795,6 +799,7 @@ export interface AnswerMapWords {
   /** Of all sources together. */
   readonly all: readonly (number)[];
   readonly sources: readonly (readonly (number)[])[];
+  /** Of each sentence that was removed by itself. */
   readonly sentences: readonly (readonly (number)[])[];
 }
 

@@ -76,12 +76,11 @@ export function answerView(context: PageContext): HTMLElement {
     for (const cite of element.querySelectorAll<HTMLElement>(".cite"))
       cite.classList.toggle("lit", lit.sources.has(Number(cite.dataset.source)));
     const { source } = lit;
-    const what =
-      store.state.overRow >= 0
-        ? ["this sentence"]
-        : source < 0
-          ? ["the sources"]
-          : [bdi(`[${source + 1}] ${payload.sources[source].name}`)];
+    const what = payload.words.sentences[store.state.overRow]
+      ? ["this sentence"]
+      : source < 0
+        ? ["the sources"]
+        : [bdi(`[${source + 1}] ${payload.sources[source].name}`)];
     replace(
       legend,
       h("span", {}, "Without ", ...what, ", a word is"),

@@ -1,6 +1,6 @@
 /** The sources as cards, their sentences in the color of their effect; long ones are folded to what matters. */
 
-import type { AnswerMapPayload, AnswerMapSource } from "../data/payload.generated";
+import type { AnswerMapPayload, AnswerMapSentence, AnswerMapSource } from "../data/payload.generated";
 import { type Child, h, on, replace } from "../ui/dom";
 import { counted } from "../ui/format";
 import { scaleSwatches } from "../ui/legend";
@@ -29,6 +29,7 @@ export function cardsView(context: PageContext): Cards {
   const isAnyAgainst = payload.sources.some(
     (source, index) => !isUsed(source) && against(payload, index).length > 0,
   );
+  const hasEstimates = payload.sources.some(({ sentences }) => sentences.some((each) => each.isEstimate));
   const legend = h("p", { class: "legend" });
   const element = h(
     "section",
@@ -67,6 +68,7 @@ export function cardsView(context: PageContext): Cards {
         scaleSwatches(theme.colors.palette, true, (strength) => payload.reach * strength),
         "less likely",
       ),
+      hasEstimates && h("span", { class: "key" }, hatched(context), "estimated, not measured"),
     );
     for (const [index, card] of cards.entries()) card.light(lit.statement, lit.sources.has(index));
   };
@@ -79,11 +81,14 @@ export function cardsView(context: PageContext): Cards {
       if (row < 0) return tooltip.hide();
       const { statement } = store.state;
       const { words, effect } = strongest(context, row, statement);
+      const isEstimate = row >= payload.words.sentences.length;
       return tooltip.show(
         event,
-        `effect ${nats(effect)}`,
+        `${isEstimate ? "estimated " : ""}effect ${nats(effect)}`,
         [],
-        `${words} ${likelihood(effect, payload.isCompared)}`,
+        `${words} ${isEstimate ? "about " : ""}${likelihood(effect, payload.isCompared)}${
+          isEstimate ? ": an estimate, the sentence was not removed by itself" : ""
+        }.`,
       );
     },
     pointerleave: () => {
@@ -136,7 +141,13 @@ function cardOf(context: PageContext, index: number) {
     name,
     value,
   );
-  const element = h("article", { class: "source-card", "data-card": index }, head, text);
+  const element = h(
+    "article",
+    { class: "source-card", "data-card": index },
+    head,
+    text,
+    source.hint && note(source.hint),
+  );
 
   const build = () => {
     drawn = [];
@@ -180,15 +191,14 @@ function cardOf(context: PageContext, index: number) {
     build();
   };
   let statement = -1;
+  const paintBy = (span: HTMLElement, { row, isEstimate }: AnswerMapSentence) => {
+    paint(span, theme.colors, sentenceEffect(payload, row, statement), payload, isEstimate);
+  };
   const paintSentences = () => {
     for (const { element: span, place } of drawn) {
-      const effect = sentenceEffect(payload, source.sentences[place].row, statement);
-      paint(span, theme.colors, effect, payload);
+      paintBy(span, source.sentences[place]);
     }
-    if (title >= 0) {
-      const effect = sentenceEffect(payload, source.sentences[title].row, statement);
-      paint(name, theme.colors, effect, payload);
-    }
+    if (title >= 0) paintBy(name, source.sentences[title]);
   };
   const light = (of: number, isLit: boolean) => {
     statement = of;
@@ -213,6 +223,13 @@ function cardOf(context: PageContext, index: number) {
       return drawn.find((each) => each.place === place)?.element ?? null;
     },
   };
+}
+
+/** The mark of an estimate in the legend. */
+function hatched({ payload, theme }: PageContext): HTMLElement {
+  const element = h("i", { class: "swatch" });
+  paint(element, theme.colors, payload.scale, payload, true);
+  return element;
 }
 
 /** What a source does, in words: `statement 2, also changes statement 3`. */

@@ -162,11 +162,13 @@ function openedParts(context: PageContext, statement: number, source: number): C
   const { payload } = context;
   const { name, sentences, direction } = payload.sources[source];
   const effects = payload.statements[statement].sentences;
-  const measured = sentences.filter((each) => each.row >= 0);
-  const sorted = [...measured].sort((a, b) => effects[b.row] - effects[a.row]);
+  const known = sentences.filter((each) => each.row >= 0);
+  const sorted = [...known].sort(
+    (a, b) => Number(a.isEstimate) - Number(b.isEstimate) || effects[b.row] - effects[a.row],
+  );
   const lines = sorted
     .slice(0, MOST)
-    .map(({ text, row, isTitle }) =>
+    .map(({ text, row, isTitle, isEstimate }) =>
       h(
         "li",
         {},
@@ -176,16 +178,18 @@ function openedParts(context: PageContext, statement: number, source: number): C
           isTitle ? h("span", { class: "note" }, "title: ") : "",
           text.trim(),
         ),
-        effectBar(context, effects[row]),
-        h("strong", { class: "effect-value" }, nats(effects[row])),
+        effectBar(context, effects[row], isEstimate),
+        h("strong", { class: "effect-value" }, `${isEstimate ? "≈ " : ""}${nats(effects[row])}`),
       ),
     );
   const omitted = sorted.length - lines.length;
+  const areEstimates = sorted.slice(0, MOST).some((each) => each.isEstimate);
   return [
     h("h3", {}, `Sentences of [${source + 1}] `, bdi(name), `: effect on statement ${statement + 1}`),
-    measured.length
+    known.length
       ? h("ol", {}, ...lines)
       : note("They were not removed one by one: only those of the sources with the largest effects were."),
-    omitted > 0 && note(`and ${counted(omitted, "sentence")} with smaller effects`),
+    areEstimates && note("≈: an estimate. These sentences were not removed by themselves."),
+    omitted > 0 && note(`and ${counted(omitted, "more sentence")}`),
   ];
 }

@@ -68,8 +68,8 @@ export function litBy(payload: AnswerMapPayload, state: Readonly<PageState>): Li
   const linked = statement >= 0 ? statements[statement].sources : [];
   const own = source >= 0 ? sources[source].statements : [];
   return {
-    words:
-      state.overRow >= 0 ? words.sentences[state.overRow] : source >= 0 ? words.sources[source] : words.all,
+    // An estimate is of a statement, not of its words.
+    words: words.sentences[state.overRow] ?? (source >= 0 ? words.sources[source] : words.all),
     statement: statement >= 0 ? statement : state.statement,
     source,
     statements: new Set(statement >= 0 ? [statement] : own),

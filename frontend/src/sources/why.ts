@@ -118,9 +118,9 @@ function effectLine(
   );
 }
 
-export function effectBar({ payload, theme }: PageContext, effect: number): HTMLElement {
+export function effectBar({ payload, theme }: PageContext, effect: number, isEstimate = false): HTMLElement {
   const strength = strengthOf(effect, payload.scale);
-  return track(bar(100 * Math.abs(strength), theme.colors.bar(strength, true, false)));
+  return track(bar(100 * Math.abs(strength), theme.colors.bar(strength, true, isEstimate)));
 }
 
 function sourceParts(context: PageContext, source: number): Child[] {

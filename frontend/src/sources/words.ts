@@ -18,14 +18,15 @@ export function strengthOf(effect: number, scale: number): number {
 
 const LEAST = 0.1; // strength from which a text has a color
 
-/** Color a text or a number by its effect. */
+/** Color a text or a number by its effect; an estimate is pale and hatched. */
 export function paint(
   element: HTMLElement,
   colors: Colors,
   effect: number,
   { scale, reach }: AnswerMapPayload,
+  isEstimate = false,
 ): void {
-  paintPiece(element, colors, reach * strengthOf(effect, scale), true, false, reach * LEAST);
+  paintPiece(element, colors, reach * strengthOf(effect, scale), true, isEstimate, reach * LEAST);
 }
 
 /** A sentence in which names of sources keep their own reading direction. */

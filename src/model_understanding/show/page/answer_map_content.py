@@ -57,7 +57,7 @@ def answer_map_content(answer_map: AnswerMap) -> dict[str, Any]:
             for place, each in enumerate(view.statements, start=1)
         ],
         "sources": [
-            (view.name(index), (_text(source),))
+            (view.name(index), (_text(source),), source.hint)
             for index, source in enumerate(view.sources)
             if source.statements or source.others
         ],
@@ -121,8 +121,10 @@ def _text(source: ShownSource) -> Paragraph:
             words.append(_omitted(omitted))
             omitted = 0
         strength = strength_of(sentence.effect)
-        style = word_style(strength, signed=True) if strength >= 0.1 else ""
-        tip = f"largest effect {nats(sentence.effect)}" if sentence.row >= 0 else ""
+        faded = sentence.is_estimate
+        style = word_style(strength, signed=True, faded=faded) if strength >= 0.1 else ""
+        what = "largest estimated effect" if faded else "largest effect"
+        tip = f"{what} {nats(sentence.effect)}" if sentence.row >= 0 else ""
         text = sentence.text.strip()
         lead, _, trail = sentence.text.partition(text)
         words += [Word(text=lead), Word(text=text, style=style, tip=tip), Word(text=trail)]

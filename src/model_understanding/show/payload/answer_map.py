@@ -71,7 +71,7 @@ def answer_map_payload(answer_map: AnswerMap) -> dict[str, Any]:
         "words": {
             "all": _rounded(view.by_word(answer_map.without_sources[None]))[0],
             "sources": _rounded(view.by_word(answer_map.effects)),
-            "sentences": _rounded(view.by_word(answer_map.sentence_effects[view.rows])),
+            "sentences": _rounded(view.by_word(answer_map.sentence_effects[view.measured])),
         },
         "scale": SCALE,
         "reach": REACH,
@@ -129,8 +129,15 @@ def _source(shown: ShownSource) -> dict[str, Any]:
         "direction": shown.direction,
         "statements": list(shown.statements),
         "others": list(shown.others),
+        "hint": shown.hint,
         "sentences": [
-            {"text": each.text, "row": each.row, "isTitle": each.is_title, "isKept": each.is_kept}
+            {
+                "text": each.text,
+                "row": each.row,
+                "isEstimate": each.is_estimate,
+                "isTitle": each.is_title,
+                "isKept": each.is_kept,
+            }
             for each in shown.sentences
         ],
     }

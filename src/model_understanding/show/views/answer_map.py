@@ -403,12 +403,16 @@ def _judged_on(answer_map: AnswerMap) -> str:
     )
 
 
-def screened_words(answer_map: AnswerMap) -> str:
-    """Return how many sentences were removed by themselves, and how many only have an estimate."""
-    removed, screened = answer_map.is_sentence_removed.sum(), answer_map.is_sentence_screened.sum()
-    return (
-        f"{int(removed)} sentences were removed by themselves; {int(screened)} others were only screened, by "
-        "estimates of their effects."
+def removed_words(answer_map: AnswerMap) -> Iterator[str]:
+    """Yield which sentences were removed one by one, and which only have an estimate, unless all were."""
+    removed, count = int(answer_map.is_sentence_removed.sum()), len(answer_map.is_sentence_removed)
+    screened = int(answer_map.is_sentence_screened.sum())
+    if removed == count:
+        return
+    yield f"{removed:,} of {count:,} sentences were removed one by one: " + (
+        f"those with the largest estimates. The effects of {screened:,} others are only estimated."
+        if screened
+        else "those of the two sources with the largest effects on each statement."
     )
 
 
@@ -418,8 +422,7 @@ def _facts(answer_map: AnswerMap, columns: Sequence[int]) -> Iterator[str]:
     if answer_map.against:
         yield compared_words(answer_map)
     yield from rules(answer_map)
-    if answer_map.is_sentence_screened.any():
-        yield screened_words(answer_map)
+    yield from removed_words(answer_map)
     if not columns:
         yield "The table has no room for single sources."
     elif len(columns) < len(answer_map.sources):

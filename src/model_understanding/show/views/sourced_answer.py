@@ -22,8 +22,8 @@ from model_understanding.show.views.answer_map import (
     main_sources,
     mark_words,
     prompt_outline,
+    removed_words,
     rules,
-    screened_words,
     shown_lines,
     table_columns,
 )
@@ -47,6 +47,7 @@ REACH = 0.62
 _MOST_WHOLE = 6  # sentences up to which a source is shown whole
 _QUOTE, _NAME, _VALUE = 220, 60, 40
 _MOST_TIMES = 1e6
+_WHOLE = "Only the whole source was removed, not its sentences: they have no color of their own."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,8 @@ class ShownSentence:
 
     Args:
         text: Its text, with the blanks up to the next sentence.
-        row: Its row in the effects of sentences; −1 if it was not removed by itself.
+        row: Its row in the effects of sentences; −1 if it has none.
+        is_estimate: Whether its effects are estimates.
         is_title: Whether it is the source's name.
         is_kept: Whether it is shown where the source is folded.
         effect: Its largest effect on a statement.
@@ -82,6 +84,7 @@ class ShownSentence:
 
     text: str
     row: int
+    is_estimate: bool
     is_title: bool
     is_kept: bool
     effect: float
@@ -97,6 +100,7 @@ class ShownSource:
         statements: Indices of the statements that come from it.
         others: Indices of other statements that it changes.
         sentences: Its sentences.
+        hint: Why its sentences have no color; empty where they have effects.
         effect: Its largest effect on a statement.
     """
 
@@ -105,6 +109,7 @@ class ShownSource:
     statements: tuple[int, ...]
     others: tuple[int, ...]
     sentences: tuple[ShownSentence, ...]
+    hint: str
     effect: float
 
 
@@ -215,8 +220,10 @@ class SourcedAnswer:
         self.answer_map = answer_map
         self.tokens = answer_map.answer_tokens()
         self.words = _words(self.tokens)
-        self.rows = np.flatnonzero(answer_map.is_sentence_removed)
-        """The rows of ``sentence_effects`` that were measured."""
+        self.measured = np.flatnonzero(answer_map.is_sentence_removed)
+        """The sentences, of all sources, that were removed by themselves."""
+        self.estimated = np.flatnonzero(answer_map.is_sentence_screened)
+        """The sentences that have an estimate only; their rows follow those of the measured ones."""
 
     @cached_property
     def statement_effects(self) -> Float[np.ndarray, "statements sources"]:
@@ -225,11 +232,13 @@ class SourcedAnswer:
 
     @cached_property
     def sentence_effects(self) -> Float[np.ndarray, "statements rows"]:
-        """The effect on each statement of each sentence that was removed by itself."""
-        effects = self.answer_map.sentence_effects[self.rows]
+        """The effect on each statement of each sentence: those that were measured, then estimates."""
+        effects = self.answer_map.sentence_effects[self.measured]
         statements = self.answer_map.statements
         sums = [effects[:, each.first : each.last].sum(1, dtype=np.float64) for each in statements]
-        return np.array(sums).reshape(len(statements), len(self.rows))
+        measured = np.array(sums).reshape(len(statements), len(self.measured))
+        estimates = self.answer_map.screened_effects[:, self.estimated]
+        return np.hstack([measured, estimates.reshape(len(statements), len(self.estimated))])
 
     def by_word(self, effects: Float[np.ndarray, "rows tokens"]) -> Float[np.ndarray, "rows words"]:
         """Return effects on tokens as effects on words.
@@ -299,10 +308,13 @@ class SourcedAnswer:
     def _source(self, index: int) -> ShownSource:
         answer_map, source = self.answer_map, self.answer_map.sources[index]
         lines = answer_map.sentence_rows(index)
-        row_of = {int(line): row for row, line in enumerate(self.rows)}
+        known = [*self.measured.tolist(), *self.estimated.tolist()]
+        row_of = {line: row for row, line in enumerate(known)}
         rows = [row_of.get(line, -1) for line in lines]
         best = self.sentence_effects.max(axis=0, initial=0.0)
         effects = [float(best[row]) if row >= 0 else 0.0 for row in rows]
+        is_measured = [0 <= row < len(self.measured) for row in rows]
+        sizes = [effect if each else 0.0 for effect, each in zip(effects, is_measured, strict=True)]
         named = {
             part.sentence
             for each in answer_map.statements
@@ -322,11 +334,19 @@ class SourcedAnswer:
                 if number not in own and any(part.source == index for part in each.sources)
             ),
             sentences=tuple(
-                ShownSentence(text=text, row=row, is_title=title, is_kept=kept or title, effect=effect)
+                ShownSentence(
+                    text=text,
+                    row=row,
+                    is_estimate=row >= len(self.measured),
+                    is_title=title,
+                    is_kept=kept or title,
+                    effect=effect,
+                )
                 for text, row, title, kept, effect in zip(
-                    texts, rows, is_title, _kept(effects, named), effects, strict=True
+                    texts, rows, is_title, _kept(sizes, named), effects, strict=True
                 )
             ),
+            hint=_WHOLE if max(rows) < 0 and answer_map.statements else "",
             effect=float(self.statement_effects[:, index].max(initial=0.0)),
         )
 
@@ -491,14 +511,7 @@ def how_to_read(answer_map: AnswerMap) -> Iterator[str]:
         yield HIDDEN
     else:
         yield "A source is removed by deleting its tokens from the prompt."
-    removed, count = int(answer_map.is_sentence_removed.sum()), len(answer_map.is_sentence_removed)
-    if answer_map.is_sentence_screened.any():
-        yield screened_words(answer_map)
-    elif removed < count:
-        yield (
-            f"{removed:,} of {count:,} sentences were removed one by one: those of the sources with the "
-            "largest effects."
-        )
+    yield from removed_words(answer_map)
 
 
 def note_of(answer_map: AnswerMap) -> str:
