@@ -56,7 +56,7 @@ def long_documents(sentences, count=3):
 
 @pytest.mark.parametrize(("name", "limit"), [("llama", 6), ("mamba", 6)])
 def test_of_many_sentences_those_with_the_largest_estimates_are_removed(name, limit, monkeypatch):
-    monkeypatch.setattr("model_understanding.answer_map.compute.MOST_SENTENCES", limit)
+    monkeypatch.setattr("model_understanding.answer_map.screening.MOST_SENTENCES", limit)
     visualizer = visualizer_of(name, model=model_of(name))
     options = {"question": "What?", "documents": long_documents(8), "answer": "It was dull."}
     answers = visualizer.map_answer(**options)
@@ -83,7 +83,7 @@ def test_of_many_sentences_those_with_the_largest_estimates_are_removed(name, li
 
 
 def test_the_cost_of_a_screen_does_not_grow_with_the_sentences(monkeypatch):
-    monkeypatch.setattr("model_understanding.answer_map.compute.MOST_SENTENCES", 4)
+    monkeypatch.setattr("model_understanding.answer_map.screening.MOST_SENTENCES", 4)
     costs = []
     for sentences in (6, 14):
         model = model_of("llama")
@@ -110,8 +110,8 @@ def test_the_cost_of_a_screen_does_not_grow_with_the_sentences(monkeypatch):
 
 
 def test_without_attention_that_is_found_groups_of_neighbors_are_hidden(monkeypatch):
-    monkeypatch.setattr("model_understanding.answer_map.compute.MOST_SENTENCES", 4)
-    monkeypatch.setattr("model_understanding.answer_map.compute.first_order_effects", lambda *_: None)
+    monkeypatch.setattr("model_understanding.answer_map.screening.MOST_SENTENCES", 4)
+    monkeypatch.setattr("model_understanding.answer_map.screening.first_order_effects", lambda *_: None)
     visualizer = visualizer_of("llama", model=model_of("llama"))
     answers = visualizer.map_answer(question="What?", documents=long_documents(6, 2), answer="It was dull.")
     assert int(answers.is_sentence_removed.sum()) == 4

@@ -42,7 +42,7 @@ class Effects:
     def __init__(self, removals: Removals, tokens: int, follow: Follow = unfollowed) -> None:
         self.removals = removals
         self.tokens = tokens
-        self._follow = follow
+        self.follow = follow
         self._measured: dict[bytes, Float[np.ndarray, " answer"]] = {}
 
     def mask(self, *positions: Int[np.ndarray, " some"] | Sequence[int]) -> Mask:
@@ -62,7 +62,7 @@ class Effects:
         missing = {mask.tobytes(): mask for mask in masks if mask.tobytes() not in self._measured}
         if missing:
             removed = np.stack(list(missing.values()))
-            values = self._follow(part, self.removals.cost(removed), lambda: self.removals.without(removed))
+            values = self.follow(part, self.removals.cost(removed), lambda: self.removals.without(removed))
             for key, row in zip(missing, self.removals.values - values, strict=True):
                 self._measured[key] = row
         rows = [self._measured[mask.tobytes()] for mask in masks]

@@ -7,7 +7,8 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from model_understanding.answer_map.compute import DOCUMENTS, mapped_answer, require_sources
+from model_understanding.answer_map.compute import mapped_answer, require_sources
+from model_understanding.answer_map.steps import DOCUMENTS
 from model_understanding.attention.capture.record import recorded_once
 from model_understanding.attention.for_report import MapChoice
 from model_understanding.attention.keep import AxisChoice, Keep

@@ -1,0 +1,84 @@
+"""Estimates of what sentences do, with few passes, where there are too many to remove each."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from model_understanding.answer_map.answer_text import AnswerText, Unit
+from model_understanding.answer_map.first_order import first_order_cost, first_order_effects
+from model_understanding.answer_map.measured import Measured
+from model_understanding.answer_map.measuring import Effects
+from model_understanding.answer_map.removal import HiddenTokens
+from model_understanding.answer_map.shortlist import MOST_SENTENCES, groups_of, shortlist
+
+_SCREEN = "Screening their sentences"
+
+
+class Screen:
+    """Estimated effects of sentences on each statement and value.
+
+    Args:
+        text: The answer and its sources.
+        effects: Removes tokens.
+    """
+
+    def __init__(self, text: AnswerText, effects: Effects) -> None:
+        self._text, self._effects = text, effects
+        values = [value for clause in text.clauses for value in clause.values]
+        self._spans = [(words.first, words.last) for words in (*text.clauses, *values)]
+        self._estimates: dict[int, Float[np.ndarray, " parts"]] = {}  # by the sentence's index among all
+        self._first_sentence = np.cumsum([0, *map(len, text.sentences)])
+
+    def shortlisted(self, units: list[Unit]) -> list[Unit]:
+        """Return sentences to remove or keep by themselves: of too many, those with large estimates."""
+        if len(units) <= MOST_SENTENCES:
+            return units
+        missing = [unit for unit in units if self._index(unit) not in self._estimates]
+        if missing:
+            self._estimate(missing)
+        estimates = np.array([self._estimates[self._index(unit)] for unit in units]).T
+        return [units[index] for index in shortlist(estimates, MOST_SENTENCES)]
+
+    def fields(self, measured: Measured) -> dict[str, Any]:
+        """Return the estimates of each sentence on each statement, and which sentences have nothing else."""
+        if not self._estimates:
+            return {}
+        count, statements = int(self._first_sentence[-1]), len(self._text.clauses)
+        estimates = np.zeros((statements, count))
+        for index, values in self._estimates.items():
+            estimates[:, index] = values[:statements]
+        has_estimate = np.isin(np.arange(count), list(self._estimates))
+        return {
+            "screened_effects": estimates,
+            "is_sentence_screened": has_estimate & ~np.concatenate(measured.is_removed),
+        }
+
+    def _estimate(self, units: list[Unit]) -> None:
+        """Estimate by the first order of hiding, which gives all sentences.
+
+        Where that cannot be had, the effect of a group of neighbors is divided among them.
+        """
+        hidden, slopes = self._effects.removals, None
+        if isinstance(hidden, HiddenTokens):
+            cost = first_order_cost(hidden, len(self._spans))
+            slopes = self._effects.follow(_SCREEN, cost, lambda: first_order_effects(hidden, self._spans))
+        if slopes is not None:
+            for unit in (unit for units in self._text.sentences for unit in units):
+                self._estimates[self._index(unit)] = slopes[:, unit.positions].sum(1)
+            return
+        sources = [unit.source for unit in units]
+        groups = [
+            [units[index] for index in group]
+            for group in groups_of([sources.count(source) for source in dict.fromkeys(sources)])
+        ]
+        masks = [self._effects.mask(*(unit.positions for unit in group)) for group in groups]
+        for group, row in zip(groups, self._effects.of(masks, _SCREEN), strict=True):
+            effects = np.array([row[first:last].sum() for first, last in self._spans])
+            for unit in group:
+                self._estimates[self._index(unit)] = effects / len(group)
+
+    def _index(self, unit: Unit) -> int:
+        """Return the place of a sentence among those of all sources."""
+        assert unit.sentence is not None
+        return int(self._first_sentence[unit.source]) + unit.sentence
