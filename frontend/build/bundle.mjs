@@ -13,7 +13,8 @@ const SCRIPTS = [
   { name: "report.js", entry: "src/main.ts", most: 176_000 },
   { name: "dataset.js", entry: "src/dataset/main.ts", most: 90_000 },
   { name: "ledger.js", entry: "src/ledger/main.ts", most: 70_000 },
-  { name: "sources.js", entry: "src/sources/main.ts", most: 70_000 },
+  // Its table is exported as a picture: 7 kB that draw one.
+  { name: "sources.js", entry: "src/sources/main.ts", most: 76_000 },
 ];
 // Members of internal objects, shortened in the bundle. None may be accessed by a string or exported as JSON.
 const INTERNAL = [

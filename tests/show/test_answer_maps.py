@@ -16,8 +16,8 @@ from sample_answer_maps import ANSWER_MAPS, answer_map, large
 from sample_results import HOSTILE
 
 from model_understanding import InputError
-from model_understanding.results import AnswerMap
-from model_understanding.results.answer_map import SourceEffect
+from model_understanding.results import AnswerMap, Statement
+from model_understanding.results.answer_map import AnswerSource, SourceEffect, SourceSentence
 from model_understanding.show.figures.answer_map import answer_map_figure
 from model_understanding.show.page.document import html_fragment, html_page
 from model_understanding.show.payload.answer_map import answer_map_json, answer_map_payload
@@ -28,7 +28,7 @@ from model_understanding.show.views.sourced_answer import (
     nats,
     strength_of,
 )
-from model_understanding.tokens import visible_text
+from model_understanding.tokens import Tokens, visible_text
 
 DRAWN = [name for name in ANSWER_MAPS if name != "no statement"]
 
@@ -108,6 +108,33 @@ def test_words_of_a_statement_are_its_words():
         assert "".join(run.text for run in runs).strip() == statement.text
         assert runs[-1].origin == statement.origin
         assert not any(run.origin for run in runs[:-1])
+
+
+def test_a_blank_of_its_own_before_a_span_does_not_take_its_word_from_it():
+    pieces = ["The", " year", " ", "1", "9", "."]
+    shown = replace(
+        answer_map(),
+        tokens=Tokens.from_spans(
+            texts=["x", "".join(pieces)],
+            pieces=["x", *pieces],
+            ids=range(7),
+            segments=[0, *[1] * 6],
+            offsets=[(0, 1), (0, 3), (3, 8), (8, 9), (9, 10), (10, 11), (11, 12)],
+            special=[False] * 7,
+        ),
+        prompt_length=1,
+        sources=(AnswerSource(name="a", sentences=(SourceSentence(text="x", positions=np.array([0])),)),),
+        statements=(Statement(text="19", first=3, last=5, log_prob=-1.0, origin="sources"),),
+        log_probs=-np.ones(6),
+        effects=np.ones((1, 6)),
+        without_sources=np.ones(6),
+        sentence_effects=np.ones((1, 6)),
+        is_sentence_removed=np.array([True]),
+        is_sentence_screened=np.array([False]),
+        screened_effects=np.zeros((0, 1)),
+    )
+    runs = SourcedAnswer(shown).runs
+    assert "".join(run.text for run in runs if run.statement == 0).startswith(("19", " 19"))
 
 
 def test_a_source_that_changes_a_statement_of_nothing_is_not_where_it_comes_from():

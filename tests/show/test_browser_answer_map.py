@@ -1,7 +1,13 @@
 """The page of an answer map in a real browser: statements and sources light each other."""
 
+import csv
+import io
+import json
 import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
+import numpy as np
 import pytest
 from browsing import containing, eventually, keep_picture
 from sample_answer_maps import ANSWER_MAPS, answer_map, large
@@ -143,6 +149,35 @@ def test_estimates_do_not_look_like_what_was_measured(visit):
     opened = page.locator("[data-view=opened]")
     eventually(lambda: opened.locator("strong").all_inner_texts()[1:], [containing("≈ ")] * 2)
     assert "not removed by themselves" in opened.inner_text()
+
+
+@pytest.mark.parametrize("name", ["town", "screened", "right to left", "large"])
+def test_the_table_is_exported_with_its_numbers(visit, name):
+    shown = ANSWER_MAPS[name]()
+    opened = visit(html_page(shown))
+    page = opened.page
+
+    def taken(choice: str) -> str:
+        page.locator(".matrix-part .menu summary").click()
+        with page.expect_download() as download:
+            page.locator(".matrix-part .menu[open] button", has_text=choice).click()
+        return Path(download.value.path()).read_text(encoding="utf-8")
+
+    table = shown.to_dataframe()
+    rows = list(csv.DictReader(io.StringIO(taken("CSV"))))
+    assert [row["sentence"].strip() for row in rows] == table["sentence"].fillna("").tolist()
+    for column in ("effect", "screened"):
+        sizes = [float(row[column] or "nan") for row in rows]
+        np.testing.assert_allclose(sizes, table[column].astype(float), atol=0.006)
+    assert [row["attributed"] == "true" for row in rows] == table["attributed"].tolist()
+    content = json.loads(taken("JSON"))
+    assert content["answer"] == shown.answer
+    assert [row["statement"] for row in content["rows"]] == (table["statement"] + 1).tolist()
+    picture = ElementTree.fromstring(taken("SVG"))
+    words = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
+    drawn = page.locator(".effect-cell").all_inner_texts()
+    assert [word for word in words if word in set(drawn)] == drawn
+    assert opened.events == []
 
 
 def test_a_hundred_sources_are_folded_searched_and_listed(visit):

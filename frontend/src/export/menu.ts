@@ -13,7 +13,8 @@ export interface Exported {
   readonly scene: () => Scene;
   readonly csv: () => string;
   readonly json: () => unknown;
-  readonly python: () => string;
+  /** Code that computes it; a menu without it does not offer it. */
+  readonly python?: () => string;
   /** The command that computes it; a menu without one does not offer it. */
   readonly command?: () => string;
 }
@@ -26,6 +27,7 @@ export function exportMenu(
   exported: () => Exported | null | undefined,
   face = "Export",
   hasCommand = false,
+  hasPython = true,
 ): HTMLElement {
   const menu = h("details", { class: "menu" });
   const item = (words: string, run: (content: Exported) => void | Promise<void>) =>
@@ -66,12 +68,13 @@ export function exportMenu(
         new Blob([`${JSON.stringify(content.json(), null, 1)}\n`], { type: "application/json" }),
       ),
     ),
-    item("Copy as Python", async (content) => {
-      const code = content.python();
-      if (!code) return say("Computed elsewhere: there is no code for it");
-      await copy(code);
-      return say("Copied as Python");
-    }),
+    hasPython &&
+      item("Copy as Python", async (content) => {
+        const code = content.python?.();
+        if (!code) return say("Computed elsewhere: there is no code for it");
+        await copy(code);
+        return say("Copied as Python");
+      }),
     hasCommand &&
       item("Copy as command", async (content) => {
         const command = content.command?.();

@@ -70,7 +70,7 @@ export function titled(
 ): Scene {
   const width = Math.max(content.width + 2 * MARGIN, minWidth);
   const lines = notes.flatMap((words) => wrapped(words, (width - 2 * MARGIN) / 5.7));
-  const titles = wrapped(title, (width - 2 * MARGIN) / 8.6);
+  const titles = wrapped(title, (width - 2 * MARGIN) / 10);
   const top = TITLE + (titles.length - 1) * 20 + lines.length * LINE + 6;
   return {
     width,

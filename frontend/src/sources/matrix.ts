@@ -1,9 +1,11 @@
 /** The effect of each source on each statement; a cell opens into the sentences of the source. */
 
 import { clamp } from "../data/clamp";
+import { exportMenu } from "../export/menu";
 import { type Child, h, on, replace } from "../ui/dom";
 import { counted } from "../ui/format";
 import { bdi, button, note, numberAt } from "../ui/parts";
+import { answerMapExport } from "./export";
 import { LIT, litBy, type PageContext, select } from "./state";
 import { effectBar } from "./why";
 import { nats, paint } from "./words";
@@ -150,7 +152,12 @@ export function matrixView(context: PageContext): HTMLElement | null {
       "div",
       { class: "card-head" },
       h("h2", { id: "matrix-title" }, "Effect of each source on each statement"),
-      h("div", { class: "controls" }, payload.columns.length < every.length && toggle),
+      h(
+        "div",
+        { class: "controls" },
+        payload.columns.length < every.length && toggle,
+        exportMenu(context.say, "Effects", () => answerMapExport(context), "Export", false, false),
+      ),
     ),
     note("In nats. A cell opens into the sentences of its source; bold: the statement comes from it."),
     box,

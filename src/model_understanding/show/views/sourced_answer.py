@@ -220,6 +220,7 @@ class SourcedAnswer:
         self.answer_map = answer_map
         self.tokens = answer_map.answer_tokens()
         self.words = _words(self.tokens)
+        self._surfaces = self.tokens.surfaces()
         self.measured = np.flatnonzero(answer_map.is_sentence_removed)
         """The sentences, of all sources, that were removed by themselves."""
         self.estimated = np.flatnonzero(answer_map.is_sentence_screened)
@@ -284,11 +285,12 @@ class SourcedAnswer:
         return direction_of(run.text for run in self.runs if not run.is_pill)
 
     def _statement_of(self, word: int) -> int:
-        first = self.words[word][0]
-        found = (
-            index for index, each in enumerate(self.answer_map.statements) if each.first <= first < each.last
-        )
-        return next(found, -1)
+        """Return the statement of a word: that of its first token that is no blank, else of another one."""
+        for token in sorted(self.words[word], key=lambda token: not self._surfaces[token].strip()):
+            for index, each in enumerate(self.answer_map.statements):
+                if each.first <= token < each.last:
+                    return index
+        return -1
 
     def _origin_of(self, word: int) -> Origin | None:
         first, last = self.words[word][0], self.words[word][-1] + 1
