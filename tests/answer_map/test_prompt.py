@@ -220,6 +220,41 @@ def test_documents_with_control_tokens_are_named(template):
     assert not any("Control tokens" in caution for caution in clean.provenance.cautions)
 
 
+@pytest.mark.parametrize("template", [tiny_tokenizers.CHAT_TEMPLATE, WITH_DOCUMENTS, None])
+@pytest.mark.parametrize(
+    ("question", "answer", "named"),
+    [
+        ("Why <|endoftext|> red?", "It is red.", "the question (<|endoftext|>)"),
+        ("Why?", "It is <|endoftext|> red.", "the answer (<|endoftext|>)"),
+        (
+            "Why <|endoftext|>?",
+            "It <|endoftext|> is.",
+            "the question (<|endoftext|>), the answer (<|endoftext|>)",
+        ),
+        ("Why?", "It is red.<|endoftext|>", ""),
+    ],
+)
+def test_a_question_or_an_answer_with_control_tokens_is_named(template, question, answer, named):
+    found = visualizer(Tokenizer(template))
+    mapped = found.map_answer(question=question, documents=[RED, BLUE], answer=answer)
+    said = [each for each in mapped.provenance.cautions if each.startswith("Control tokens")]
+    assert [each.partition(" are in the text of ")[2].partition(". ")[0] for each in said] == [named] * bool(
+        named
+    )
+
+
+def test_messages_with_control_tokens_are_named_apart_from_the_sources_in_them():
+    found = visualizer(Tokenizer(tiny_tokenizers.CHAT_TEMPLATE))
+    messages = [
+        {"role": "user", "content": f"{RED}\n\n{BLUE} <|endoftext|>"},
+        {"role": "user", "content": "Why <|endoftext|> so?"},
+    ]
+    documents = [RED, f"{BLUE} <|endoftext|>"]
+    mapped = found.map_answer(messages=messages, documents=documents, answer="It is red.")
+    (said,) = [each for each in mapped.provenance.cautions if each.startswith("Control tokens")]
+    assert "in the text of document 2 (<|endoftext|>), message 1 (<|endoftext|>)." in said
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

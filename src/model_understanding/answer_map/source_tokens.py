@@ -1,15 +1,17 @@
 """The tokens of the sources in a prompt, sentence by sentence, and the text outside of them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
 
+from model_understanding.answer_map.chat_texts import contents_of
 from model_understanding.answer_map.prompt import SourcedPrompt
 from model_understanding.errors import InputError
 from model_understanding.results.answer_map import AnswerSource, SourceSentence
+from model_understanding.text.chat import Chat
 from model_understanding.tokens import Tokens
 
 _IN_BRACKETS = re.compile(r"<.+>|\[[A-Z_/]+\]")
@@ -163,7 +165,7 @@ def text_outside(tokens: Tokens, prompt_length: int, sources: Sequence[AnswerSou
 def control_tokens_caution(
     tokenizer: Any, tokens: Tokens, prompt_length: int, prompt: SourcedPrompt
 ) -> tuple[str, ...]:
-    """Return a warning about sources whose text spells control tokens, as the end of a turn.
+    """Return a warning about texts that spell control tokens, as the end of a turn.
 
     Args:
         tokenizer: The model's tokenizer.
@@ -172,27 +174,53 @@ def control_tokens_caution(
         prompt: The prompt's sources.
     """
     control = _control_tokens(tokenizer)
-    texts = tokens.texts[0]
+    is_left = np.ones(prompt_length, dtype=bool)  # what is in a source is not said of its message again
     parts = []
-    for name, spans in zip(prompt.names, prompt.spans, strict=True):
-        inside = [
-            control[int(tokens.ids[position])]
-            for start, end in spans
-            for position in np.flatnonzero(_is_inside(tokens, prompt_length, start, end))
-            if int(tokens.ids[position]) in control
-        ]
-        written = [text for text in dict.fromkeys(inside) if any(text in texts[a:b] for a, b in spans)]
+    for name, spans in (*zip(prompt.names, prompt.spans, strict=True), *_texts_around(prompt)):
+        is_inside = np.zeros(prompt_length, dtype=bool)
+        for start, end in spans:
+            is_inside |= _is_inside(tokens, prompt_length, start, end)
+        ids = tokens.ids[:prompt_length][is_inside & is_left]
+        is_left &= ~is_inside
+        parts.append((name, ids, [tokens.texts[0][start:end] for start, end in spans]))
+    parts.append(("the answer", _without_end(tokens.ids[prompt_length:], control), tokens.texts[1:]))
+    named = []
+    for name, ids, texts in parts:
+        inside = dict.fromkeys(control[index] for index in ids.tolist() if index in control)
+        written = [token for token in inside if any(token in text for text in texts)]
         if written:
-            parts.append(f"{name} ({', '.join(written)})")
-    if not parts:
+            named.append(f"{name} ({', '.join(written)})")
+    if not named:
         return ()
-    listed = ", ".join(parts[:_MOST_LISTED]) + (
-        f" and {len(parts) - _MOST_LISTED} others" if len(parts) > _MOST_LISTED else ""
+    listed = ", ".join(named[:_MOST_LISTED]) + (
+        f" and {len(named) - _MOST_LISTED} others" if len(named) > _MOST_LISTED else ""
     )
     return (
         f"Control tokens of the model are in the text of {listed}. The model reads them as such, for example "
         "as the end of a turn, and not as text.",
     )
+
+
+def _texts_around(prompt: SourcedPrompt) -> list[tuple[str, list[tuple[int, int]]]]:
+    """Return where in the prompt the question or each message is; a prompt that is a text means its own."""
+    if prompt.question:
+        texts = [("the question", prompt.question)]
+    elif isinstance(prompt.prompt, Chat):
+        texts = [(f"message {index}", text) for index, text in contents_of(prompt.prompt)]
+    else:
+        return []
+    spans = [
+        (name, [found.span() for found in re.finditer(re.escape(text.strip()), prompt.text)])
+        for name, text in texts
+        if text.strip()
+    ]
+    return [(name, places) for name, places in spans if places]
+
+
+def _without_end(ids: Int[np.ndarray, " answer"], control: Mapping[int, str]) -> Int[np.ndarray, " rest"]:
+    """Return an answer without the control tokens after its last word, which end its turn."""
+    is_text = ~np.isin(ids, list(control))
+    return ids[: int(np.flatnonzero(is_text).max(initial=-1)) + 1]
 
 
 def _is_inside(tokens: Tokens, prompt_length: int, start: int, end: int) -> Bool[np.ndarray, " tokens"]:
