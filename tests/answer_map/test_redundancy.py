@@ -66,6 +66,37 @@ class PlantedForm(Planted):
         return values
 
 
+class PlantedEffects(Planted):
+    """An answer of which some words drop without some others of the prompt, each by so many nats."""
+
+    effects: ClassVar = {}
+
+    def without(self, removed):
+        values = np.zeros((len(removed), len(self.answer)))
+        tokens = self.encoding.tokens[0]
+        for (said, written), drop in self.effects.items():
+            text, places = self._places(tokens, 0, said)[0], self._places(tokens, 1, written)[0]
+            values[np.ix_(removed[:, text].all(1), places - self.prompt_length)] -= drop / len(places)
+        return values
+
+
+class Opposed(PlantedEffects):
+    """Without “dull”, “dull” drops and the rest of the statement rises by more."""
+
+    effects: ClassVar = {
+        ("dull", "dull"): 8.0,
+        ("dull", "was"): -10.0,
+        ("blue", "was"): 1.0,
+        ("bad", "was"): 0.5,
+    }
+
+
+class Titled(PlantedEffects):
+    """Without the title “Melody” the value drops by a little more than without the sentence that says it."""
+
+    effects: ClassVar = {("melody", "dull"): 4.1, ("dull", "dull"): 4.0}
+
+
 @pytest.fixture
 def mapped(monkeypatch):
     visualizer = visualizer_of("llama", model=fresh("llama", max_position_embeddings=16384))
@@ -245,3 +276,25 @@ def test_the_built_in_prompts_own_words_are_not_the_questions(mapped, answer):
 def test_the_questions_words_are_no_values_in_the_built_in_prompt(mapped):
     answers, _ = mapped([document()] * 3, "What was it?")
     assert answers.statements[0].origin == "question"
+
+
+def test_the_sentence_of_a_value_is_named_where_its_source_opposes_the_rest_of_the_statement(mapped):
+    documents = ["It was blue. It was red.", "It was bad. It was new.", "It was old. It was dull."]
+    answers, _ = mapped(documents, planted=Opposed)
+    (statement,) = answers.statements
+    assert statement.origin == "sources"
+    named = {part.source: part for part in statement.sources}[2]
+    assert named.effect == pytest.approx(-2.0)
+    assert (named.sentence, named.sentence_effect) == (1, pytest.approx(-2.0))
+
+
+def test_a_title_is_not_the_sentence_that_says_a_value_where_another_one_counts(mapped):
+    documents = [{"title": "Melody", "text": "It was old. It was dull."}, "It was blue."]
+    answers, _ = mapped(documents, planted=Titled)
+    assert [sentence.text for sentence in answers.sources[0].sentences] == [
+        "Melody",
+        "It was old.",
+        "It was dull.",
+    ]
+    (named,) = answers.statements[0].sources
+    assert (named.source, named.sentence) == (0, 2)

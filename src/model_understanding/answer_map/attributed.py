@@ -92,6 +92,9 @@ def _named_sentence(measured: Measured, source: int, said: Sequence[Words], *, r
     if not is_removed.any():
         return None
     sums = np.where(is_removed, together(measured.by_sentence[source]), -np.inf)
-    best = int(sums.argmax())
+    # A title says which source it is, also to the model; what the source says stands below it.
+    is_title = np.array([measured.text.sources[source].is_title(place) for place in range(count)])
+    below = np.where(is_title, -np.inf, sums)
+    best = int((below if below.max() >= CITED else sums).argmax())
     is_clear = sums[best] >= min(CITED, REPLACED * float(together(measured.by_source[source])))
     return best if count == 1 or is_clear else None

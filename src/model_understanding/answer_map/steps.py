@@ -54,12 +54,18 @@ class _Steps:
         )
 
     def remove_sentences(self) -> None:
-        """Remove the sentences of the strongest sources of each statement."""
+        """Remove the sentences of the strongest sources of each statement, and of the one of each value.
+
+        The source of a value may oppose the rest of its statement.
+        """
+        by_source = self.measured.by_source
         chosen = {
             int(source)
             for clause in self._text.clauses
-            for source in np.argsort(-total(self.measured.by_source, clause), kind="stable")[:_STRONGEST]
+            for source in np.argsort(-total(by_source, clause), kind="stable")[:_STRONGEST]
         }
+        of_values = [total(by_source, value) for clause in self._text.clauses for value in clause.values]
+        chosen |= {int(effects.argmax()) for effects in of_values if effects.max() >= CITED}
         units = self._shortlisted(chosen)
         masks = [self._effects.mask(unit.positions) for unit in units]
         rows = _rows(units, self._effects.of(masks, _SENTENCES))
