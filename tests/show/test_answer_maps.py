@@ -71,6 +71,9 @@ def test_numbers_of_statements_are_those_of_the_arrays(shown):
     for statement, each in zip(shown.statements, payload["statements"], strict=True):
         tokens = slice(statement.first, statement.last)
         own = shown.effects[:, tokens].sum(1)
+        if shown.is_source_screened.any():
+            estimates = shown.screened_source_effects[shown.statements.index(statement)]
+            own = np.where(shown.is_source_screened, estimates, own)
         np.testing.assert_allclose(each["effects"], own, atol=0.006)
         sentences = shown.sentence_effects[removed][:, tokens].sum(1)
         np.testing.assert_allclose(each["sentences"][: len(removed)], sentences, atol=0.006)

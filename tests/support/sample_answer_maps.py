@@ -176,6 +176,22 @@ def screened() -> AnswerMap:
     )
 
 
+def in_groups() -> AnswerMap:
+    """Return a map of which the last source was only removed in a group."""
+    documents = {**TOWN, "garden.md": ["The garden has roses.", "Cats like it."]}
+    plain = answer_map(documents)
+    is_last = np.arange(len(documents)) == len(TOWN)
+    shares = np.zeros((len(SAID), len(documents)))
+    shares[:, is_last] = np.linspace(-0.1, 0.4, len(SAID))[:, None]
+    return replace(
+        plain,
+        effects=np.where(is_last[:, None], 0.0, plain.effects),
+        is_sentence_removed=np.arange(len(plain.is_sentence_removed)) < len(plain.is_sentence_removed) - 2,
+        is_source_screened=is_last,
+        screened_source_effects=shares,
+    )
+
+
 def all_origins() -> AnswerMap:
     """Return a map with a statement of each origin."""
     said: list[tuple[str, Origin, int, int]] = [
@@ -197,6 +213,7 @@ ANSWER_MAPS: dict[str, Callable[[], AnswerMap]] = {
     "nothing": lambda: answer_map(TOWN, [("Nobody knows.", "nothing", -1, -1)], missing=("lost.txt",)),
     "large": large,
     "screened": screened,
+    "in groups": in_groups,
     "right to left": lambda: answer_map(
         HEBREW,
         [("אורך הנהר 381 קילומטרים,", "sources", 0, 1), ("והוא בצרפת.", "nothing", -1, -1)],

@@ -779,6 +779,8 @@ export interface AnswerMapSource {
   readonly others: readonly (number)[];
   /** Why its sentences have no color; empty where they have effects. */
   readonly hint: string;
+  /** Whether its effects are estimates: it was only removed in a group. */
+  readonly isEstimate: boolean;
   readonly sentences: readonly (AnswerMapSentence)[];
 }
 

@@ -207,7 +207,11 @@ function cardOf(context: PageContext, index: number) {
     head.setAttribute("aria-pressed", String(isSelected));
     if (of >= 0) {
       const effect = payload.statements[of].effects[index];
-      replace(value, effectBar(context, effect), h("strong", {}, nats(effect)));
+      replace(
+        value,
+        effectBar(context, effect, source.isEstimate),
+        h("strong", {}, source.isEstimate ? "≈ " : "", nats(effect)),
+      );
     } else {
       replace(value, h("span", { class: "note" }, roleOf(payload, index)));
     }

@@ -24,6 +24,7 @@ export function matrixView(context: PageContext): HTMLElement | null {
     "aria-label": "Table of effects",
   });
   const opened = h("div", { class: "opened-cell", "data-view": "opened" });
+  const isEstimate = (source: number) => payload.sources[source].isEstimate;
   let cells: HTMLElement[][] = [];
 
   const build = () => {
@@ -39,8 +40,11 @@ export function matrixView(context: PageContext): HTMLElement | null {
             "aria-pressed": "false",
             "data-statement": statement,
             "data-source": source,
-            "aria-label": `Statement ${statement + 1}, source ${source + 1}: effect ${nats(effects[source])}`,
+            "aria-label": `Statement ${statement + 1}, source ${source + 1}: ${
+              isEstimate(source) ? "estimated " : ""
+            }effect ${nats(effects[source])}`,
           },
+          isEstimate(source) ? "≈ " : "",
           nats(effects[source]),
         ),
       ),
@@ -80,7 +84,7 @@ export function matrixView(context: PageContext): HTMLElement | null {
       for (const cell of row) {
         const [statement, source] = [Number(cell.dataset.statement), Number(cell.dataset.source)];
         const { effects, sources } = payload.statements[statement];
-        paint(cell, theme.colors, effects[source], payload);
+        paint(cell, theme.colors, effects[source], payload, isEstimate(source));
         cell.classList.toggle("attributed", sources.includes(source));
         cell.setAttribute("aria-pressed", String(state.statement === statement && state.source === source));
       }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,11 +81,12 @@ def mapped_answer(
         sources=text.sources,
         statements=statements,
         log_probs=removals.log_probs,
-        effects=measured.by_source,
+        effects=np.where(measured.is_single[:, None], measured.by_source, 0.0),
         without_sources=measured.without,
         sentence_effects=np.concatenate(measured.by_sentence),
         is_sentence_removed=np.concatenate(measured.is_removed),
         **screen.fields(measured),
+        **({} if measured.is_single.all() else _of_groups(measured)),
         against=() if target is None else target.against_labels,
         removal=removals.removal,
         layout=prompt.layout,
@@ -93,6 +95,11 @@ def mapped_answer(
         given=given,
         provenance=provenance.with_cautions(cautions),
     )
+
+
+def _of_groups(measured: Measured) -> dict[str, Any]:
+    """Return the sources that were only removed in groups, and their shares of the groups' effects."""
+    return {"is_source_screened": ~measured.is_single, "screened_source_effects": measured.shares()}
 
 
 def require_sources(model: Model) -> None:

@@ -17,7 +17,9 @@ REPLACED = 0.5
 def is_unexplained(measured: Measured, words: Words) -> bool:
     """Return whether single sources do not explain what all of them do to some words."""
     joint = float(total(measured.without, words))
-    singles = float(np.maximum(total(measured.by_source, words), 0).sum())
+    grouped = [source for group in measured.groups for source in group.sources]
+    singles = float(np.maximum(np.delete(total(measured.by_source, words), grouped), 0).sum())
+    singles += sum(max(float(total(group.effect, words)), 0.0) for group in measured.groups)
     return joint >= CITED and singles < REPLACED * joint
 
 
@@ -37,8 +39,8 @@ def explaining(measured: Measured, words: Words) -> list[int] | None:
     if measured.alone is None or not is_unexplained(measured, words):
         return None
     sums = total(measured.alone, words)
-    least = max(CITED, REPLACED * float(total(measured.without, words)))
-    above = sums - of_any(sums)
+    above = sums - any_alone(measured, words)
+    least = least_alone(measured, words)
     return [int(i) for i in np.argsort(-sums, kind="stable") if above[i] >= least]
 
 
@@ -46,6 +48,18 @@ def replacing(measured: Measured, words: Words) -> list[int]:
     """Return the sources of which each alone explains some words, if several do."""
     found = explaining(measured, words) or []
     return found if len(found) > 1 else []
+
+
+def least_alone(measured: Measured, words: Words) -> float:
+    """Return how much a source does to some words alone, beyond what any does, if it explains them."""
+    return max(CITED, REPLACED * float(total(measured.without, words)))
+
+
+def any_alone(measured: Measured, words: Words) -> float:
+    """Return what any source does to some words alone, whatever it says."""
+    assert measured.alone is not None
+    alone = total(measured.alone, words)
+    return of_any(alone[np.isfinite(alone)])
 
 
 def of_any(alone: Float[np.ndarray, " parts"]) -> float:
@@ -88,4 +102,4 @@ def is_undecided(measured: Measured, value: Value, clause: Clause) -> bool:
     if explaining(measured, clause) == []:
         return True
     is_tested = explaining(measured, value) is not None and not replacing(measured, value)
-    return is_tested and without - of_any(total(measured.alone, value)) >= CITED
+    return is_tested and without - any_alone(measured, value) >= CITED

@@ -1,5 +1,6 @@
-"""Estimates of what sentences do, with few passes, where there are too many to remove each."""
+"""Estimates of what sources and sentences do, with few passes, where there are too many to remove each."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from model_understanding.answer_map.removal import HiddenTokens
 from model_understanding.answer_map.shortlist import MOST_SENTENCES, groups_of, shortlist
 
 _SCREEN = "Screening their sentences"
+_SCREEN_SOURCES = "Screening the documents"
+_SOURCES_OF_STATEMENT = 6  # sources with the largest estimates, which are removed by themselves
 
 
 class Screen:
-    """Estimated effects of sentences on each statement and value.
+    """Estimated effects of sources and sentences on each statement and value.
 
     Args:
         text: The answer and its sources.
@@ -29,6 +32,17 @@ class Screen:
         self._spans = [(words.first, words.last) for words in (*text.clauses, *values)]
         self._estimates: dict[int, Float[np.ndarray, " parts"]] = {}  # by the sentence's index among all
         self._first_sentence = np.cumsum([0, *map(len, text.sentences)])
+
+    def strongest_sources(self) -> list[int]:
+        """Return the sources with the largest estimates for any statement.
+
+        None where the first order cannot be had, which costs as much as four passes for each statement.
+        """
+        slopes = self._first_order(self._spans[: len(self._text.clauses)], _SCREEN_SOURCES)
+        if slopes is None:
+            return []
+        estimates = np.array([slopes[:, source.positions].sum(1) for source in self._text.sources]).T
+        return shortlist(estimates, _SOURCES_OF_STATEMENT * len(estimates))
 
     def shortlisted(self, units: list[Unit]) -> list[Unit]:
         """Return sentences to remove or keep by themselves: of too many, those with large estimates."""
@@ -59,10 +73,7 @@ class Screen:
 
         Where that cannot be had, the effect of a group of neighbors is divided among them.
         """
-        hidden, slopes = self._effects.removals, None
-        if isinstance(hidden, HiddenTokens):
-            cost = first_order_cost(hidden, len(self._spans))
-            slopes = self._effects.follow(_SCREEN, cost, lambda: first_order_effects(hidden, self._spans))
+        slopes = self._first_order(self._spans, _SCREEN)
         if slopes is not None:
             for unit in (unit for units in self._text.sentences for unit in units):
                 self._estimates[self._index(unit)] = slopes[:, unit.positions].sum(1)
@@ -77,6 +88,16 @@ class Screen:
             effects = np.array([row[first:last].sum() for first, last in self._spans])
             for unit in group:
                 self._estimates[self._index(unit)] = effects / len(group)
+
+    def _first_order(
+        self, spans: Sequence[tuple[int, int]], part: str
+    ) -> Float[np.ndarray, "spans tokens"] | None:
+        """Return the first order of hiding each token, on some parts of the answer, if it can be had."""
+        hidden = self._effects.removals
+        if not isinstance(hidden, HiddenTokens):
+            return None
+        cost = first_order_cost(hidden, len(spans))
+        return self._effects.follow(part, cost, lambda: first_order_effects(hidden, spans))
 
     def _index(self, unit: Unit) -> int:
         """Return the place of a sentence among those of all sources."""

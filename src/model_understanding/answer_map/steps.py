@@ -3,18 +3,31 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from model_understanding.answer_map.answer_text import AnswerText, Unit
 from model_understanding.answer_map.measured import AnswerEffect, Measured, total
 from model_understanding.answer_map.measuring import Effects, Mask
-from model_understanding.answer_map.replacements import is_unexplained, is_unexplained_by_sentences, replacing
+from model_understanding.answer_map.replacements import (
+    is_unexplained,
+    is_unexplained_by_sentences,
+    least_alone,
+    of_any,
+    replacing,
+)
 from model_understanding.answer_map.screening import Screen
+from model_understanding.answer_map.source_groups import (
+    MOST_SOURCES,
+    Groups,
+    first_groups,
+    measured_in_groups,
+)
 from model_understanding.answer_map.statements import Value, occurrences_of
 from model_understanding.answer_map.verdicts import strongest_parts, value_of
 from model_understanding.results.answer_map import CITED
 
 DOCUMENTS = "Measuring the documents"
+_HALVES = "Measuring documents of groups that have an effect"
 _SENTENCES = "Measuring their sentences"
 _REPLACEMENTS, _COPIES = "Keeping single documents", "Keeping single sentences"
 _STATEMENTS, _OTHERS = "Measuring earlier statements", "Measuring controls"
@@ -46,12 +59,34 @@ class _Steps:
 
     def __init__(self, text: AnswerText, effects: Effects, screen: Screen) -> None:
         self._text, self._effects, self._screen = text, effects, screen
-        self._all = effects.mask(*(source.positions for source in text.sources))
-        sources = [effects.mask(source.positions) for source in text.sources]
-        *by_source, without = effects.of([*sources, self._all], DOCUMENTS)
+        self._all = self._joined(range(len(text.sources)))
+        count = len(text.sources)
+        strongest = screen.strongest_sources() if count > MOST_SOURCES else ()
+        groups = first_groups(count, strongest)
+        sources = measured_in_groups(count, groups, self._without_groups, self._counting)
         self.measured = Measured(
-            text=text, log_probs=effects.removals.log_probs, by_source=np.array(by_source), without=without
+            text=text,
+            log_probs=effects.removals.log_probs,
+            by_source=sources.rows,
+            groups=sources.groups,
+            without=effects.of([self._all], DOCUMENTS)[0],
         )
+
+    def _without_groups(self, groups: Sequence[Sequence[int]], halvings: int) -> Groups:
+        """Return the effects of removing groups of sources; those of all sources are measured on the way."""
+        masks = [self._joined(group) for group in groups]
+        if halvings:
+            return self._effects.of(masks, _HALVES)
+        return self._effects.of([*masks, self._all], DOCUMENTS)[:-1]
+
+    def _counting(self, _: Sequence[Sequence[int]], rows: Groups) -> Bool[np.ndarray, " groups"]:
+        """Return which groups have an effect, or the largest one, on a statement or a value.
+
+        Half of the effect that counts is enough, since effects of a group's sources may cancel each other.
+        """
+        sums = np.array([total(rows, words) for words in self._text.judged])
+        is_largest = np.isin(np.arange(len(rows)), sums.argmax(axis=1))
+        return is_largest | (np.abs(sums) >= CITED / 2).any(axis=0)
 
     def remove_sentences(self) -> None:
         """Remove the sentences of the strongest sources of each statement, and of the one of each value.
@@ -84,18 +119,39 @@ class _Steps:
         tested = [words for words in self._text.judged if is_unexplained(self.measured, words)]
         if not tested or len(self._text.sources) < 2:
             return
-        without = self.measured.without
-        masks = [self._all & ~self._effects.mask(source.positions) for source in self._text.sources]
-        self.measured.alone = without - self._effects.of(masks, _REPLACEMENTS)
+        measured, without, count = self.measured, self.measured.without, len(self._text.sources)
+        singles: list[AnswerEffect] = []
+
+        def alone(groups: Sequence[Sequence[int]], _: int) -> Groups:
+            masks = [self._all & ~self._joined(group) for group in groups]
+            return without - self._effects.of(masks, _REPLACEMENTS)
+
+        def counting(groups: Sequence[Sequence[int]], rows: Groups) -> Bool[np.ndarray, " groups"]:
+            singles.extend(row for group, row in zip(groups, rows, strict=True) if len(group) == 1)
+            counts = np.zeros(len(rows), dtype=bool)
+            for words in tested:
+                least = least_alone(measured, words) + of_any(total(np.array(singles), words))
+                counts |= total(rows, words) >= least
+            return counts
+
+        known = {*np.flatnonzero(measured.is_single).tolist(), 0, count // 2, count - 1}
+        kept = measured_in_groups(count, first_groups(count, known), alone, counting)
+        measured.alone = kept.rows
+        self._remove_too(np.flatnonzero(np.isfinite(kept.rows).all(axis=1) & ~measured.is_single))
         keepers = {
             source
             for words in tested
-            for source in replacing(self.measured, words)
+            for source in replacing(measured, words)
             if len(self._text.sentences[source]) > 1
         }
         units = self._shortlisted(keepers)
         masks = [self._all & ~self._effects.mask(unit.positions) for unit in units]
-        self.measured.sentence_alone = _rows(units, without - self._effects.of(masks, _REPLACEMENTS))
+        measured.sentence_alone = _rows(units, without - self._effects.of(masks, _REPLACEMENTS))
+
+    def _remove_too(self, sources: Int[np.ndarray, " some"]) -> None:
+        """Remove sources by themselves that were only removed in a group, which had no effect that counts."""
+        masks = [self._joined([source]) for source in sources.tolist()]
+        self.measured.by_source[sources] = self._effects.of(masks, _REPLACEMENTS)
 
     def keep_single_sentences(self) -> None:
         """Keep each sentence of a source as its only one where single ones do not explain the source."""
@@ -179,6 +235,10 @@ class _Steps:
         return self._screen.shortlisted(
             [unit for source in sorted(sources) for unit in self._text.sentences[source]]
         )
+
+    def _joined(self, sources: Sequence[int]) -> Mask:
+        """Return the tokens of some sources."""
+        return self._effects.mask(*(self._text.sources[source].positions for source in sources))
 
     def _value(self, number: int, place: int) -> Value:
         return self._text.clauses[number].values[place]

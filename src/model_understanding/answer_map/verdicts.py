@@ -7,7 +7,7 @@ import numpy as np
 from model_understanding.answer_map.answer_text import Unit
 from model_understanding.answer_map.attributed import attributed_sources, replacing_in
 from model_understanding.answer_map.measured import Measured, total
-from model_understanding.answer_map.replacements import is_undecided, of_any, replacing
+from model_understanding.answer_map.replacements import any_alone, is_undecided, replacing
 from model_understanding.answer_map.statements import Value
 from model_understanding.results.answer_map import CITED, CLEAR, Origin, StatedValue, Statement
 
@@ -62,9 +62,9 @@ def value_of(measured: Measured, number: int, place: int) -> StatedValue:
     source, control = strongest.source, max((0.0, *controls))
     if measured.alone is not None and (replacing(measured, value) or replacing(measured, clause)):
         alone = total(measured.alone, value)
-        any_alone = of_any(alone)
-        if float(alone.max()) - any_alone > effect - control:
-            source, effect, control = int(alone.argmax()), float(alone.max()), any_alone
+        by_any = any_alone(measured, value)
+        if float(alone.max()) - by_any > effect - control:
+            source, effect, control = int(alone.argmax()), float(alone.max()), by_any
     without = float(total(measured.without, value))
     without_all = float(total(measured.without_all[number], value))
     earlier = 0.0

@@ -199,7 +199,7 @@ class AnswerMap(Drawn):
         sources: The D sources.
         statements: The statements of the answer, in order.
         log_probs: Log-probability of each of the A tokens of the answer, shape ``(A,)``.
-        effects: Effect of each source on each token, shape ``(D, A)``.
+        effects: Effect of each source on each token, shape ``(D, A)``; 0 where it was not measured.
         without_sources: Effect of all sources together, shape ``(A,)``.
         sentence_effects: Effect of each sentence, those of all sources in order, shape ``(S, A)``.
         is_sentence_removed: Which sentences were removed by themselves, shape ``(S,)``; the effects of the
@@ -208,6 +208,10 @@ class AnswerMap(Drawn):
             where there were too many to remove each: the first order of hiding it, or its share of what its
             group of neighbors does. Shape ``(0, S)`` otherwise.
         is_sentence_screened: Which sentences have an estimate only, shape ``(S,)``.
+        screened_source_effects: Estimated effect of each source on each statement, shape ``(T, D)``, where
+            there were too many to remove each: its share of what its group of neighbors does, which is less
+            than half a nat for every statement and value. Shape ``(0, D)`` otherwise.
+        is_source_screened: Which sources have an estimate only, shape ``(D,)``; no statement comes from them.
         removal: How sources were removed: ``hidden`` or ``deleted``.
         layout: How the sources got into the prompt, or where in it they were found.
         missing: Names of documents that the prompt does not contain.
@@ -248,6 +252,10 @@ class AnswerMap(Drawn):
         default_factory=lambda: np.zeros((0, 0))
     )
     is_sentence_screened: Bool[np.ndarray, " sentences"] = field(default_factory=lambda: np.zeros(0, bool))
+    screened_source_effects: Float[np.ndarray, "statements sources"] = field(
+        default_factory=lambda: np.zeros((0, 0))
+    )
+    is_source_screened: Bool[np.ndarray, " sources"] = field(default_factory=lambda: np.zeros(0, bool))
     against: tuple[str, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
 
@@ -276,16 +284,19 @@ class AnswerMap(Drawn):
                     "The effects of the sources are not finite.",
                     hint="Load the model with dtype='float32' and try again.",
                 )
-        if not np.size(self.is_sentence_screened):
-            object.__setattr__(self, "is_sentence_screened", np.zeros(sentences, dtype=bool))
-            object.__setattr__(self, "screened_effects", np.zeros((0, sentences)))
-        screened = read_only(self.is_sentence_screened, np.bool_, (sentences,), "is_sentence_screened")
-        object.__setattr__(self, "is_sentence_screened", screened)
-        rows = len(self.statements) if len(self.screened_effects) else 0
-        estimates = read_only(self.screened_effects, np.float32, (rows, sentences), "screened_effects")
-        object.__setattr__(self, "screened_effects", estimates)
+        self._complete_estimates("is_sentence_screened", "screened_effects", sentences)
+        self._complete_estimates("is_source_screened", "screened_source_effects", len(self.sources))
         removed = read_only(self.is_sentence_removed, np.bool_, (sentences,), "is_sentence_removed")
         object.__setattr__(self, "is_sentence_removed", removed)
+
+    def _complete_estimates(self, which: str, estimates: str, count: int) -> None:
+        """Give a mask of what has estimates only, and these, the shapes of all sentences or sources."""
+        if not np.size(getattr(self, which)):
+            object.__setattr__(self, which, np.zeros(count, dtype=bool))
+            object.__setattr__(self, estimates, np.zeros((0, count)))
+        rows = len(self.statements) if len(getattr(self, estimates)) else 0
+        for name, dtype, shape in ((which, np.bool_, (count,)), (estimates, np.float32, (rows, count))):
+            object.__setattr__(self, name, read_only(getattr(self, name), dtype, shape, name))
 
     @property
     def prompt(self) -> str:
@@ -320,9 +331,9 @@ class AnswerMap(Drawn):
         """Return a row for each statement and source, followed by those of its sentences that were measured.
 
         ``attributed`` says whether the statement is attributed to the source; ``sentence`` is missing in the
-        row of a whole source. ``screened`` is the estimated effect of a sentence that was not removed by
-        itself, whose ``effect`` is missing. ``is_title`` marks what is no sentence but the source's name in
-        the prompt.
+        row of a whole source. ``screened`` is the estimated effect of a source or sentence that was not
+        removed by itself, whose ``effect`` is missing. ``is_title`` marks what is no sentence but the name of
+        the source in the prompt.
         """
         import pandas
 
@@ -331,6 +342,7 @@ class AnswerMap(Drawn):
             attributed = {part.source: part for part in statement.sources}
             for index, source in enumerate(self.sources):
                 part = attributed.get(index)
+                in_group = bool(self.is_source_screened[index])
                 row = {
                     "statement": number,
                     "text": statement.text,
@@ -338,8 +350,8 @@ class AnswerMap(Drawn):
                     "source": source.name,
                     "sentence": None,
                     "is_title": False,
-                    "effect": self._effect(self.effects[index], statement),
-                    "screened": None,
+                    "effect": None if in_group else self._effect(self.effects[index], statement),
+                    "screened": float(self.screened_source_effects[number, index]) if in_group else None,
                     "attributed": part is not None,
                     "alone": None if part is None else part.alone,
                     "deleted": None if part is None or part.sentence is not None else part.deleted,

@@ -130,6 +130,7 @@ def _source(shown: ShownSource) -> dict[str, Any]:
         "statements": list(shown.statements),
         "others": list(shown.others),
         "hint": shown.hint,
+        "isEstimate": shown.is_estimate,
         "sentences": [
             {
                 "text": each.text,

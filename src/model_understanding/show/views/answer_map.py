@@ -332,10 +332,14 @@ def mark_words(statement: Statement) -> str:
 
 
 def table_columns(answer_map: AnswerMap, most: int) -> list[int]:
-    """Return the sources in the table, in the order of the prompt: those attributed to, and the strongest."""
+    """Return the sources in the table, in the order of the prompt: those attributed to, and the strongest.
+
+    Sources that were only removed in groups are not among them.
+    """
     attributed = {part.source for each in answer_map.statements for part in each.sources}
     largest = answer_map.statement_effects().max(axis=0, initial=-np.inf)
-    order = sorted(range(len(largest)), key=lambda source: (source not in attributed, -largest[source]))
+    measured = np.flatnonzero(~answer_map.is_source_screened).tolist()
+    order = sorted(measured, key=lambda source: (source not in attributed, -largest[source]))
     return sorted(order[:most])
 
 
@@ -404,7 +408,14 @@ def _judged_on(answer_map: AnswerMap) -> str:
 
 
 def removed_words(answer_map: AnswerMap) -> Iterator[str]:
-    """Yield which sentences were removed one by one, and which only have an estimate, unless all were."""
+    """Yield which sources and sentences were removed one by one, and which only have an estimate."""
+    grouped, sources = int(answer_map.is_source_screened.sum()), len(answer_map.sources)
+    if grouped:
+        yield (
+            f"{sources - grouped:,} of {sources:,} sources were removed one by one, the {grouped:,} others "
+            f"in groups. Each group has an effect of less than {CITED / 2:g} nats on every statement and "
+            "value; an equal share of it is the estimate of each of its sources."
+        )
     removed, count = int(answer_map.is_sentence_removed.sum()), len(answer_map.is_sentence_removed)
     screened = int(answer_map.is_sentence_screened.sum())
     if removed == count:

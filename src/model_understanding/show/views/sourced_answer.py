@@ -47,6 +47,10 @@ REACH = 0.62
 _MOST_WHOLE = 6  # sentences up to which a source is shown whole
 _QUOTE, _NAME, _VALUE = 220, 60, 40
 _MOST_TIMES = 1e6
+_GROUPED = (
+    "Removed only together with other sources, which had little effect: its effects are estimates, and its "
+    "sentences have no color of their own."
+)
 _WHOLE = "Only the whole source was removed, not its sentences: they have no color of their own."
 
 
@@ -101,6 +105,7 @@ class ShownSource:
         others: Indices of other statements that it changes.
         sentences: Its sentences.
         hint: Why its sentences have no color; empty where they have effects.
+        is_estimate: Whether its effects are estimates.
         effect: Its largest effect on a statement.
     """
 
@@ -110,6 +115,7 @@ class ShownSource:
     others: tuple[int, ...]
     sentences: tuple[ShownSentence, ...]
     hint: str
+    is_estimate: bool
     effect: float
 
 
@@ -228,8 +234,11 @@ class SourcedAnswer:
 
     @cached_property
     def statement_effects(self) -> Float[np.ndarray, "statements sources"]:
-        """The effect of each source on each statement."""
-        return self.answer_map.statement_effects()
+        """The effect of each source on each statement; an estimate where it was only removed in a group."""
+        effects, is_estimate = self.answer_map.statement_effects(), self.answer_map.is_source_screened
+        if is_estimate.any():
+            effects[:, is_estimate] = self.answer_map.screened_source_effects[:, is_estimate]
+        return effects
 
     @cached_property
     def sentence_effects(self) -> Float[np.ndarray, "statements rows"]:
@@ -348,9 +357,16 @@ class SourcedAnswer:
                     texts, rows, is_title, _kept(sizes, named), effects, strict=True
                 )
             ),
-            hint=_WHOLE if max(rows) < 0 and answer_map.statements else "",
+            hint=self._hint(index, has_rows=max(rows) >= 0),
+            is_estimate=bool(answer_map.is_source_screened[index]),
             effect=float(self.statement_effects[:, index].max(initial=0.0)),
         )
+
+    def _hint(self, index: int, *, has_rows: bool) -> str:
+        """Return why the sentences of a source have no color, if they have none."""
+        if has_rows or not self.answer_map.statements:
+            return ""
+        return _GROUPED if self.answer_map.is_source_screened[index] else _WHOLE
 
     def _texts(self, index: int) -> list[str]:
         """Return the sentences of a source, with the blanks between them."""
