@@ -294,7 +294,7 @@ def test_a_narrow_terminal_has_fewer_sources_in_the_table_and_all_of_each_number
         AnswerSource(name=f"{i}.txt", sentences=(SourceSentence(text="Roses.", positions=[i]),))
         for i in range(7)
     )
-    effects = np.outer(np.arange(7), np.full(10, -0.0012345))
+    effects = np.outer(np.arange(7), np.full(10, -123.45))
     effects[5] = 1.0
     sentences = {"sentence_effects": np.zeros((7, 10)), "is_sentence_removed": np.zeros(7, dtype=bool)}
     answers = made(sources=sources, effects=effects, **sentences)

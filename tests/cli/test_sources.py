@@ -96,6 +96,7 @@ def test_a_span_and_what_it_is_compared_with_are_options(command: Callable, mode
         (("--question", "Why?"), "Missing option '--documents'"),
         (("--documents", "x.txt"), "Missing option '--question'"),
         (("--documents", "missing.txt", "--question", "Why?"), "Cannot read missing.txt: No such file"),
+        (("--documents", "a.txt", "b.txt", "--question", "Why?"), "Repeat --documents before each one."),
     ],
 )
 def test_what_is_missing_is_named(

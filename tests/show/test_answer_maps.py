@@ -78,7 +78,7 @@ def test_numbers_of_statements_are_those_of_the_arrays(shown):
         sentences = shown.sentence_effects[removed][:, tokens].sum(1)
         np.testing.assert_allclose(each["sentences"][: len(removed)], sentences, atol=0.006)
     sentences = [sentence for source in payload["sources"] for sentence in source["sentences"]]
-    measured = [each["row"] for each in sentences if each["row"] >= 0 and not each["isEstimate"]]
+    measured = [each["row"] for each in sentences if 0 <= each["row"] < len(removed)]
     assert measured == list(range(len(removed))) == list(range(len(payload["words"]["sentences"])))
 
 
@@ -90,13 +90,13 @@ def test_estimates_are_of_their_sentences_and_named_so():
     ]
     for line, (index, place) in enumerate(lines):
         sentence = payload["sources"][index]["sentences"][place]
-        assert sentence["isEstimate"] == bool(shown.is_sentence_screened[line])
+        assert (sentence["row"] >= 3) == bool(shown.is_sentence_screened[line])
         assert (sentence["row"] < 0) == (line == 5)
-        for number, each in enumerate(payload["statements"] if sentence["isEstimate"] else ()):
+        for number, each in enumerate(payload["statements"] if sentence["row"] >= 3 else ()):
             own = float(shown.screened_effects[number, line])
             assert each["sentences"][sentence["row"]] == pytest.approx(own, abs=0.006)
-    hints = [bool(source["hint"]) for source in payload["sources"]]
-    assert hints == [False, False, True]
+    hints = [source.hint for source in SourcedAnswer(shown).sources]
+    assert [bool(hint) for hint in hints] == [False, False, True]
     said = (
         "3 of 6 sentences were removed one by one: those with the largest estimates. The effects of 2 others"
     )
@@ -135,6 +135,8 @@ def test_a_blank_of_its_own_before_a_span_does_not_take_its_word_from_it():
         is_sentence_removed=np.array([True]),
         is_sentence_screened=np.array([False]),
         screened_effects=np.zeros((0, 1)),
+        is_source_screened=np.array([False]),
+        screened_source_effects=np.zeros((0, 1)),
     )
     runs = SourcedAnswer(shown).runs
     assert "".join(run.text for run in runs if run.statement == 0).startswith(("19", " 19"))

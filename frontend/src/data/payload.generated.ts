@@ -786,10 +786,8 @@ export interface AnswerMapSource {
 
 export interface AnswerMapSentence {
   readonly text: string;
-  /** Its row in the effects of sentences; -1 if it has none. */
+  /** Its row in the effects of sentences; -1 if it has none. From the number of rows of words.sentences on they are estimates. */
   readonly row: number;
-  /** Whether its effects are estimates: it was not removed by itself. */
-  readonly isEstimate: boolean;
   /** Whether it is the source's name. */
   readonly isTitle: boolean;
   /** Whether it is shown where the source is folded. */

@@ -5,7 +5,7 @@ import { type Child, h, on, replace } from "../ui/dom";
 import { counted } from "../ui/format";
 import { scaleSwatches } from "../ui/legend";
 import { bdi, button, note, numberAt } from "../ui/parts";
-import { LIT, litBy, type PageContext, select, sentenceEffect } from "./state";
+import { isEstimate, LIT, litBy, type PageContext, select, sentenceEffect } from "./state";
 import { effectBar } from "./why";
 import { likelihood, nats, paint } from "./words";
 
@@ -29,7 +29,9 @@ export function cardsView(context: PageContext): Cards {
   const isAnyAgainst = payload.sources.some(
     (source, index) => !isUsed(source) && against(payload, index).length > 0,
   );
-  const hasEstimates = payload.sources.some(({ sentences }) => sentences.some((each) => each.isEstimate));
+  const hasEstimates = payload.sources.some(({ sentences }) =>
+    sentences.some(({ row }) => isEstimate(payload, row)),
+  );
   const legend = h("p", { class: "legend" });
   const element = h(
     "section",
@@ -81,13 +83,13 @@ export function cardsView(context: PageContext): Cards {
       if (row < 0) return tooltip.hide();
       const { statement } = store.state;
       const { words, effect } = strongest(context, row, statement);
-      const isEstimate = row >= payload.words.sentences.length;
+      const isEstimated = isEstimate(payload, row);
       return tooltip.show(
         event,
-        `${isEstimate ? "estimated " : ""}effect ${nats(effect)}`,
+        `${isEstimated ? "estimated " : ""}effect ${nats(effect)}`,
         [],
-        `${words} ${isEstimate ? "about " : ""}${likelihood(effect, payload.isCompared)}${
-          isEstimate ? ": an estimate, the sentence was not removed by itself" : ""
+        `${words} ${isEstimated ? "about " : ""}${likelihood(effect, payload.isCompared)}${
+          isEstimated ? ": an estimate, the sentence was not removed by itself" : ""
         }.`,
       );
     },
@@ -191,8 +193,8 @@ function cardOf(context: PageContext, index: number) {
     build();
   };
   let statement = -1;
-  const paintBy = (span: HTMLElement, { row, isEstimate }: AnswerMapSentence) => {
-    paint(span, theme.colors, sentenceEffect(payload, row, statement), payload, isEstimate);
+  const paintBy = (span: HTMLElement, { row }: AnswerMapSentence) => {
+    paint(span, theme.colors, sentenceEffect(payload, row, statement), payload, isEstimate(payload, row));
   };
   const paintSentences = () => {
     for (const { element: span, place } of drawn) {

@@ -5,7 +5,7 @@ import type { Exported } from "../export/menu";
 import { fitted, isolated, measured } from "../scene/font";
 import { type Scene, type Shape, titled } from "../scene/scene";
 import { type Colors, textOn } from "../ui/colors";
-import type { PageContext } from "./state";
+import { isEstimate, type PageContext } from "./state";
 import { nats, strengthOf } from "./words";
 
 const [SIZE, SMALL] = [12, 11];
@@ -68,7 +68,8 @@ export function answerMapExport({ payload, store, theme }: PageContext): Exporte
 
 type Exportable = Pick<PageContext["payload"], "statements" | "sources" | "scale" | "reach">;
 
-export function rowsOf({ statements, sources }: Exportable): Row[] {
+export function rowsOf(payload: PageContext["payload"]): Row[] {
+  const { statements, sources } = payload;
   return statements.flatMap(({ text, origin, effects, sentences, attributed }, statement) =>
     sources.flatMap((source, index) => {
       const part = attributed.find((each) => each.source === index);
@@ -76,13 +77,14 @@ export function rowsOf({ statements, sources }: Exportable): Row[] {
       const known = source.sentences.flatMap((sentence, place): Row[] => {
         if (sentence.row < 0) return [];
         const effect = sentences[sentence.row];
+        const isEstimated = isEstimate(payload, sentence.row);
         return [
           {
             ...of,
             sentence: sentence.text.trim(),
             is_title: sentence.isTitle,
-            effect: sentence.isEstimate ? null : effect,
-            screened: sentence.isEstimate ? effect : null,
+            effect: isEstimated ? null : effect,
+            screened: isEstimated ? effect : null,
             attributed: part?.sentence === place,
           },
         ];
@@ -91,8 +93,8 @@ export function rowsOf({ statements, sources }: Exportable): Row[] {
         ...of,
         sentence: null,
         is_title: false,
-        effect: effects[index],
-        screened: null,
+        effect: source.isEstimate ? null : effects[index],
+        screened: source.isEstimate ? effects[index] : null,
         attributed: part !== undefined,
       };
       return [whole, ...known];
@@ -135,7 +137,7 @@ function effectsScene(payload: Exportable, shown: readonly number[], colors: Col
           kind: "text",
           x: x + COLUMN / 2,
           y: y - GAP / 2,
-          text: nats(effects[source]),
+          text: `${sources[source].isEstimate ? "≈ " : ""}${nats(effects[source])}`,
           size: SIZE,
           fill: textOn(face),
           anchor: "middle",

@@ -6,7 +6,7 @@ import { type Child, h, on, replace } from "../ui/dom";
 import { counted } from "../ui/format";
 import { bdi, button, note, numberAt } from "../ui/parts";
 import { answerMapExport } from "./export";
-import { LIT, litBy, type PageContext, select } from "./state";
+import { isEstimate, LIT, litBy, type PageContext, select } from "./state";
 import { effectBar } from "./why";
 import { nats, paint } from "./words";
 
@@ -24,7 +24,7 @@ export function matrixView(context: PageContext): HTMLElement | null {
     "aria-label": "Table of effects",
   });
   const opened = h("div", { class: "opened-cell", "data-view": "opened" });
-  const isEstimate = (source: number) => payload.sources[source].isEstimate;
+  const isGrouped = (source: number) => payload.sources[source].isEstimate;
   let cells: HTMLElement[][] = [];
 
   const build = () => {
@@ -41,10 +41,10 @@ export function matrixView(context: PageContext): HTMLElement | null {
             "data-statement": statement,
             "data-source": source,
             "aria-label": `Statement ${statement + 1}, source ${source + 1}: ${
-              isEstimate(source) ? "estimated " : ""
+              isGrouped(source) ? "estimated " : ""
             }effect ${nats(effects[source])}`,
           },
-          isEstimate(source) ? "≈ " : "",
+          isGrouped(source) ? "≈ " : "",
           nats(effects[source]),
         ),
       ),
@@ -84,7 +84,7 @@ export function matrixView(context: PageContext): HTMLElement | null {
       for (const cell of row) {
         const [statement, source] = [Number(cell.dataset.statement), Number(cell.dataset.source)];
         const { effects, sources } = payload.statements[statement];
-        paint(cell, theme.colors, effects[source], payload, isEstimate(source));
+        paint(cell, theme.colors, effects[source], payload, isGrouped(source));
         cell.classList.toggle("attributed", sources.includes(source));
         cell.setAttribute("aria-pressed", String(state.statement === statement && state.source === source));
       }
@@ -175,11 +175,13 @@ function openedParts(context: PageContext, statement: number, source: number): C
   const effects = payload.statements[statement].sentences;
   const known = sentences.filter((each) => each.row >= 0);
   const sorted = [...known].sort(
-    (a, b) => Number(a.isEstimate) - Number(b.isEstimate) || effects[b.row] - effects[a.row],
+    (a, b) =>
+      Number(isEstimate(payload, a.row)) - Number(isEstimate(payload, b.row)) ||
+      effects[b.row] - effects[a.row],
   );
   const lines = sorted
     .slice(0, MOST)
-    .map(({ text, row, isTitle, isEstimate }) =>
+    .map(({ text, row, isTitle }) =>
       h(
         "li",
         {},
@@ -189,12 +191,16 @@ function openedParts(context: PageContext, statement: number, source: number): C
           isTitle ? h("span", { class: "note" }, "title: ") : "",
           text.trim(),
         ),
-        effectBar(context, effects[row], isEstimate),
-        h("strong", { class: "effect-value" }, `${isEstimate ? "≈ " : ""}${nats(effects[row])}`),
+        effectBar(context, effects[row], isEstimate(payload, row)),
+        h(
+          "strong",
+          { class: "effect-value" },
+          `${isEstimate(payload, row) ? "≈ " : ""}${nats(effects[row])}`,
+        ),
       ),
     );
   const omitted = sorted.length - lines.length;
-  const areEstimates = sorted.slice(0, MOST).some((each) => each.isEstimate);
+  const areEstimates = sorted.slice(0, MOST).some(({ row }) => isEstimate(payload, row));
   return [
     h("h3", {}, `Sentences of [${source + 1}] `, bdi(name), `: effect on statement ${statement + 1}`),
     known.length

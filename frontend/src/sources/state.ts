@@ -84,6 +84,11 @@ export function sentenceEffect({ statements }: AnswerMapPayload, row: number, st
   return Math.max(0, ...statements.map((each) => each.sentences[row]));
 }
 
+/** Whether a sentence's effects are estimates: it was not removed by itself. */
+export function isEstimate({ words }: AnswerMapPayload, row: number): boolean {
+  return row >= words.sentences.length;
+}
+
 /** Select, or unselect what is selected already. */
 export function select(store: Store<PageState>, statement: number, source: number): void {
   const { state } = store;

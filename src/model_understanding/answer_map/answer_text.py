@@ -94,13 +94,16 @@ class AnswerText:
         return number > 0 or (self.is_span and self.clauses[number].first > 0)
 
 
-def answer_text_of(encoding: Encoding, prompt: SourcedPrompt, target: Target | None) -> AnswerText:
+def answer_text_of(
+    encoding: Encoding, prompt: SourcedPrompt, target: Target | None, *, given: bool
+) -> AnswerText:
     """Return the parts of a prompt and its answer.
 
     Args:
         encoding: Both.
         prompt: The prompt's sources.
         target: What is explained of the answer; all of it by default.
+        given: Whether the answer was given by the caller.
 
     Raises:
         InputError: No token of the prompt belongs to a source, or the answer has no words.
@@ -119,7 +122,11 @@ def answer_text_of(encoding: Encoding, prompt: SourcedPrompt, target: Target | N
     said = clauses_of(answer, outside)
     clauses = (_span(target, prompt_length),) if target is not None and is_span else said
     if not clauses:
-        raise InputError("The answer has no words.", hint="Pass another answer, or more max_new_tokens.")
+        raise InputError(
+            "The answer has no words." if given else "The answer that the model generated has no words.",
+            hint="Pass an answer with at least one word"
+            + ("." if given else ", or another question; if the answer was cut, raise max_new_tokens."),
+        )
     missing = (*prompt.missing, *empty)
     return AnswerText(tokens, prompt_length, sources, missing, clauses, said, is_span)
 

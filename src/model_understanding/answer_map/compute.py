@@ -64,7 +64,7 @@ def mapped_answer(
     require_sources(model)
     begun = perf_counter()
     encoding = read_in_one_pass(model, encoding, "The effects come")
-    text = answer_text_of(encoding, prompt, target)
+    text = answer_text_of(encoding, prompt, target, given=given)
     contrasts = _contrasts(target, text, encoding.ids.device)
     removals, deletions = removals_of(model, encoding, text.after_sources, contrasts)
     effects = Effects(removals, len(text.tokens), follow)

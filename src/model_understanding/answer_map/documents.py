@@ -28,6 +28,7 @@ _MARKS = (  # UTF-32's little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_MOST_LISTED = 5  # files that an error names
 _HINT = "Pass for example documents=['…', {'title': '…', 'text': '…'}, pathlib.Path('notes.txt')]."
 
 
@@ -203,16 +204,21 @@ def _of_path(path: Path, skipped: list[str]) -> list[Document]:
         for file in path.rglob("*")
         if not file.is_dir() and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
-    documents = []
+    documents, problems = [], []
     for file in files:
         name = file.relative_to(path).as_posix()
         text, problem = _text_in_folder(file)
         if problem:
-            skipped.append(f"{name} ({problem})")
+            problems.append(f"{name} ({problem})")
         else:
             documents.append(Document(name, text, name))
     if not documents:
-        raise InputError(f"The folder {path} has no text files.", hint="Pass a folder with UTF-8 text files.")
+        listed = ", ".join(problems[:_MOST_LISTED]) + (", …" if len(problems) > _MOST_LISTED else "")
+        raise InputError(
+            f"The folder {path} has no text files{f': {listed}' if listed else ''}.",
+            hint="Pass a folder with UTF-8 text files.",
+        )
+    skipped += problems
     return documents
 
 

@@ -378,8 +378,8 @@ def _occurrences(text: str, needle: str) -> list[tuple[int, int]]:
 def _no_sources() -> InputError:
     return InputError(
         "No sources were found in the prompt: it has no messages of tools, and nothing separates documents.",
-        hint="Pass the documents as documents=[…]; or separate them by “Document 1:”, “[1]”, <doc> tags or "
-        "blank lines.",
+        hint="Put the documents into the prompt, separated by “Document 1:”, “[1]”, <doc> tags or blank "
+        "lines; or pass question=… with documents=[…].",
     )
 
 
@@ -387,5 +387,5 @@ def _not_found(documents: Sequence[Document]) -> InputError:
     names = ", ".join(document.name for document in documents[:5]) + (", …" if len(documents) > 5 else "")
     return InputError(
         f"The prompt contains none of the documents ({names}).",
-        hint="Put their texts into a message, or pass question=… in place of the prompt.",
+        hint="Put their texts into the prompt or a message, or pass question=… in place of it.",
     )

@@ -212,6 +212,9 @@ def _usage_message(error: Any) -> tuple[str, str]:
             f"Unknown command {name!r}. Allowed: {', '.join(commands)}.",
             _did_you_mean(name, list(commands), see_help),
         )
+    repeated = [each.opts[0] for each in context.command.params if each.required and each.multiple]
+    if "extra argument" in message and repeated:  # a shell makes several words of --documents *.txt
+        return message, f"Repeat {repeated[0]} before each one. {see_help}"
     return message, see_help
 
 

@@ -135,7 +135,6 @@ def _source(shown: ShownSource) -> dict[str, Any]:
             {
                 "text": each.text,
                 "row": each.row,
-                "isEstimate": each.is_estimate,
                 "isTitle": each.is_title,
                 "isKept": each.is_kept,
             }

@@ -137,6 +137,15 @@ def answer_map_view(answer_map: AnswerMap, most_columns: int = MOST_COLUMNS) -> 
     )
 
 
+def nats(effect: float) -> str:
+    """Return an effect as a number; its third decimal says nothing.
+
+    >>> nats(38.640), nats(-0.1905), nats(2e-5)
+    ('38.6', '−0.19', '0')
+    """
+    return format_number(round(effect, 2) + 0.0)
+
+
 def headline(answer_map: AnswerMap) -> str:
     """Return which statements come from which sources, and how many rest on nothing in them."""
     return "".join(text for text, _ in headline_parts(answer_map))
@@ -251,20 +260,20 @@ def _source_rows(answer_map: AnswerMap) -> Iterator[SourceRow]:
 
 def _detail(answer_map: AnswerMap, place: int, part: SourceEffect) -> str:
     hidden = " when the document is hidden" if answer_map.removal == "hidden" else ""
-    sizes = [f"effect {format_number(part.effect)}{hidden}"]
+    sizes = [f"effect {nats(part.effect)}{hidden}"]
     if part.alone is not None:
-        sizes.append(f"{format_number(part.alone)} as the only source")
+        sizes.append(f"{nats(part.alone)} as the only source")
     if part.copies:
         sizes.append(f"{len(part.copies)} sentences of it replace each other")
     if part.sentence_effect is not None:
         when = "hidden" if answer_map.removal == "hidden" else "deleted from the prompt"
         which = "strongest" if part.copies else ""
         noun = " ".join(filter(None, (which, _noun(answer_map, part))))
-        sizes.append(f"{format_number(part.sentence_effect)} when the {noun} is {when}")
+        sizes.append(f"{nats(part.sentence_effect)} when the {noun} is {when}")
     if part.deleted is not None and answer_map.removal == "hidden":
         what = "the document is" if part.sentence is None else f"the {_noun(answer_map, part)} is"
         what = "these sentences are" if part.copies else what
-        sizes.append(f"{format_number(part.deleted)} when {what} deleted from the prompt")
+        sizes.append(f"{nats(part.deleted)} when {what} deleted from the prompt")
     text = f"statement {place}: {'; '.join(sizes)}"
     if part.sentence is None:
         return text
@@ -350,9 +359,9 @@ def _rows(answer_map: AnswerMap, columns: Sequence[int]) -> Iterator[StatementRo
         yield StatementRow(
             label=f"{place + 1}. {printable(statement.text, _STATEMENT)}",
             origin=_origin_name(statement),
-            effects=tuple(format_number(float(effects[place, source])) for source in columns),
+            effects=tuple(nats(float(effects[place, source])) for source in columns),
             attributed=tuple(source in attributed for source in columns),
-            without=format_number(statement.without_sources),
+            without=nats(statement.without_sources),
         )
 
 
@@ -416,8 +425,10 @@ def removed_words(answer_map: AnswerMap) -> Iterator[str]:
             f"in groups. Each group has an effect of less than {CITED / 2:g} nats on every statement and "
             "value; an equal share of it is the estimate of each of its sources."
         )
-    removed, count = int(answer_map.is_sentence_removed.sum()), len(answer_map.is_sentence_removed)
-    screened = int(answer_map.is_sentence_screened.sum())
+    listed = answer_map.sources
+    is_text = [not each.is_title(place) for each in listed for place in range(len(each.sentences))]
+    removed, count = int(answer_map.is_sentence_removed[is_text].sum()), sum(is_text)
+    screened = int(answer_map.is_sentence_screened[is_text].sum())
     if removed == count:
         return
     yield f"{removed:,} of {count:,} sentences were removed one by one: " + (

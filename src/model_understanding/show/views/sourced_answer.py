@@ -21,6 +21,7 @@ from model_understanding.show.views.answer_map import (
     joined,
     main_sources,
     mark_words,
+    nats,
     prompt_outline,
     removed_words,
     rules,
@@ -174,15 +175,6 @@ def strength_of(effect: float) -> float:
     (0.57, -0.96)
     """
     return math.copysign(-math.expm1(-abs(effect) / SCALE), effect) if effect else 0.0
-
-
-def nats(effect: float) -> str:
-    """Return an effect as a number; its third decimal says nothing.
-
-    >>> nats(38.640), nats(-0.1905), nats(2e-5)
-    ('38.6', '−0.19', '0')
-    """
-    return format_number(round(effect, 2) + 0.0)
 
 
 def likelihood_words(effect: float, *, is_compared: bool = False) -> str:
