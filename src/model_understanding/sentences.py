@@ -1,8 +1,12 @@
-"""Where sentences end: not at initials, abbreviations and the numbers of items in a list."""
+"""Where sentences end: not at initials, abbreviations, the numbers of items in a list and wrapped lines."""
 
 import regex
 
+from model_understanding.line_breaks.wrapped import unwrapped
+
 _END = regex.compile(r"(?<=[.!?…][\"'”’)\]]*)\s+|(?<=[。！？؟])\s*|\n+")
+_AROUND = 16  # characters that tell an abbreviation
+_LONGEST_MARK = 80  # characters of the mark of an item, with what surrounds it
 # “J. W. Tukey”, “M.C.K. Tweedie”, “the U.S. Navy”; “Dr. Weber”, “e.g. this”.
 _INITIALS = regex.compile(r"(?:^|[\s(\[“\"‘'])(?:\p{Lu}\.)*\p{Lu}\.$")
 _ABBREVIATION = regex.compile(
@@ -22,6 +26,8 @@ _BEGINS = regex.compile(
 def sentence_ends(text: str) -> list[int]:
     """Return where the sentences of a text end, before the next one begins.
 
+    A line break ends one, unless it only wraps a line.
+
     Args:
         text: Any text.
 
@@ -29,15 +35,20 @@ def sentence_ends(text: str) -> list[int]:
     [29]
     """
     ends: list[int] = []
+    text = unwrapped(text)
     for match in _END.finditer(text):
         begun = ends[-1] if ends else 0
-        if match.end() == begun:
+        start, end = match.span()
+        if end == begun:
             continue
-        before = text[begun : match.start()]
-        is_line = "\n" in match.group()
-        if is_item(before.strip()) or (not is_line and is_abbreviated(before, text[match.end() :])):
+        is_line, begins_line = "\n" in match.group(), begun == 0 or text[begun - 1] == "\n"
+        # What ends a line within it, as the year of a reference, numbers no item.
+        can_number = (begins_line or not is_line) and start - begun <= _LONGEST_MARK
+        if can_number and is_item(text[begun:start].strip()):
             continue
-        ends.append(match.end())
+        before = text[max(begun, start - _AROUND) : start]
+        if is_line or not is_abbreviated(before, text[end : end + _AROUND]):
+            ends.append(end)
     return ends
 
 
@@ -51,7 +62,7 @@ def is_abbreviated(before: str, after: str) -> bool:
     >>> is_abbreviated("named for R.", "W. Hamming"), is_abbreviated("in the U.S.", "The law")
     (True, False)
     """
-    before, after = before[-16:].rstrip(), after[:16].lstrip()
+    before, after = before[-_AROUND:].rstrip(), after[:_AROUND].lstrip()
     if _NUMBER.search(before):
         return after[:1].isdigit()
     if _INITIALS.search(before):

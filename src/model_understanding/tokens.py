@@ -25,6 +25,7 @@ LEVELS: tuple[Level, ...] = ("token", "character", "word", "sentence")
 _GRAPHEME = regex.compile(r"\X")
 # Unicode's default word boundaries (UAX 29): ideographs stand alone, "don't" stays whole.
 _WORD_BOUNDARY = regex.compile(r"\b", flags=regex.V1 | regex.WORD)
+_INNER_BREAK = regex.compile(r"(?<=\S)[ \t\r]*\n[ \t]*(?=\S)")
 _JOINERS = frozenset("\u200c\u200d")
 _MOST_IN_REPR, _REPR_LENGTH = 20, 80  # pieces, characters
 UNKNOWN = "(unknown)"  # after the text of a token that the tokenizer does not know
@@ -401,7 +402,10 @@ def _escaped(character: str) -> str:
 
 
 def _label(surface: str) -> str:
-    label = visible_text(surface.strip(" ") or surface) or "∅"
+    shown = surface.strip(" ")
+    if " " in shown:  # several words, of a sentence whose lines are wrapped
+        shown = _INNER_BREAK.sub(" ", shown)
+    label = visible_text(shown or surface) or "∅"
     # A combining mark without its letter would combine with whatever is drawn before it.
     return f"◌{label}" if unicodedata.category(label[0]).startswith("M") else label
 

@@ -1,6 +1,7 @@
 """The text of a prompt outside of its sources: its words, whatever part of it the tokens cover."""
 
 import re
+import textwrap
 from dataclasses import replace
 
 import numpy as np
@@ -74,6 +75,23 @@ def test_sentences_of_many_sources_are_read_from_one_grouping(monkeypatch):
         [f"Line {number} is red.", "Is it? !!", "Yes."] for number in range(40)
     ]
     assert [tokens.pieces[position] for position in sources[7].positions] == documents[7].split()
+
+
+def test_sentences_of_a_source_with_wrapped_lines_are_shown_on_one_line():
+    sentences = [
+        "The old bridge over the river Aare was built in the year of the flood by a Swiss engineer.",
+        "It is still the only one that the trams can cross.",
+    ]
+    wrapped = f"{textwrap.fill(' '.join(sentences), 48)}\n"
+    assert wrapped.count("\n") == 3
+    items = ["- The bell of the first ferry rang for the last time when it sank.", "- It is silent."]
+    listed = "\n".join(textwrap.fill(item, 56, subsequent_indent="  ") for item in items)
+    prompt = prompt_of([wrapped, listed])
+    tokens = words_of(prompt.text)
+    sources, _ = sources_of(tokens, len(tokens), prompt)
+    shown = [[sentence.text for sentence in source.sentences] for source in sources]
+    assert shown == [sentences, items]
+    assert [len(sentence.positions) for sentence in sources[0].sentences] == [19, 11]
 
 
 def test_a_prompt_that_is_too_long_is_refused_before_its_sentences_are_read(monkeypatch):

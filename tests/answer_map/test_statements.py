@@ -47,6 +47,27 @@ def found(text, known="", size=1):
             "1. It is 300 km long.\n2. It is deep.",
             [("1. It is 300 km long.", ["300"]), ("2. It is deep.", ["deep"])],
         ),
+        (
+            "The museum on the river was designed in the winter of\n"
+            "a very cold year, which was 1931, by an engineer, Dr.\n"
+            "Anna Weber; it has the oldest lift of the town.",
+            [
+                (
+                    "The museum on the river was designed in the winter of a very cold year,",
+                    ["museum", "river", "designed", "winter", "cold", "year"],
+                ),
+                ("which was 1931, by an engineer, Dr. Anna Weber;", ["1931", "Dr. Anna Weber"]),
+                ("it has the oldest lift of the town.", ["oldest", "lift", "town"]),
+            ],
+        ),
+        (
+            "The rooms of the museum are:\nTools of the mill and of the ferry\nLooms from the town",
+            [
+                ("The rooms of the museum are:", ["rooms", "museum"]),
+                ("Tools of the mill and of the ferry", ["Tools", "mill", "ferry"]),
+                ("Looms from the town", ["Looms", "town"]),
+            ],
+        ),
         ("- It is long.\n- It is deep.", [("- It is long.", ["long"]), ("- It is deep.", ["deep"])]),
         ("Yes.", [("Yes.", ["Yes"])]),
         ("Paris, France, is big.", [("Paris, France, is big.", ["France"])]),

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int
 from model_understanding.answer_map.chat_texts import contents_of
 from model_understanding.answer_map.prompt import SourcedPrompt
 from model_understanding.errors import InputError
+from model_understanding.line_breaks.wrapped import joined_lines, wrapped_breaks
 from model_understanding.results.answer_map import AnswerSource, SourceSentence
 from model_understanding.text.chat import Chat
 from model_understanding.tokens import Tokens
@@ -31,6 +32,7 @@ def sources_of(
         prompt: The prompt's sources.
     """
     owners = _owners(tokens, prompt_length, prompt)
+    breaks = wrapped_breaks(tokens.texts[0])
     sentences: list[list[list[int]]] = [[] for _ in prompt.names]
     for group in tokens.groups("sentence"):
         own: dict[int, list[int]] = {}
@@ -44,7 +46,10 @@ def sources_of(
         AnswerSource(
             name=name,
             sentences=tuple(
-                SourceSentence(text=_text(tokens, positions).strip(), positions=np.array(positions))
+                SourceSentence(
+                    text=joined_lines(tokens.texts[0], *_span(tokens, positions), breaks).strip(),
+                    positions=np.array(positions),
+                )
                 for positions in groups
             ),
         )
@@ -74,8 +79,11 @@ def _add_sentence(tokens: Tokens, sentences: list[list[int]], positions: list[in
 
 
 def _text(tokens: Tokens, positions: Sequence[int]) -> str:
-    start, end = tokens.offsets[positions[0], 0], tokens.offsets[positions[-1], 1]
-    return tokens.texts[0][int(start) : int(end)]
+    return tokens.texts[0][slice(*_span(tokens, positions))]
+
+
+def _span(tokens: Tokens, positions: Sequence[int]) -> tuple[int, int]:
+    return int(tokens.offsets[positions[0], 0]), int(tokens.offsets[positions[-1], 1])
 
 
 def require_room(

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from model_understanding.answer_map.function_words import says_nothing, spoken_in
+from model_understanding.line_breaks.wrapped import unwrapped
 from model_understanding.sentences import is_abbreviated, is_item, sentence_ends
 from model_understanding.tokens import Tokens
 
@@ -73,7 +74,7 @@ def clauses_of(answer: Tokens, known: str) -> tuple[Clause, ...]:
     segment = int(answer.segments.max(initial=-1))
     if segment < 0:
         return ()
-    text, said = answer.texts[segment], {word.casefold() for word in _WORD.findall(known)}
+    text, said = unwrapped(answer.texts[segment]), {word.casefold() for word in _WORD.findall(known)}
     clauses, empty = [], spoken_in(_WORD.findall(text))
     for start, end in _spans(text):
         positions = _tokens_in(answer, segment, start, end, by_start=True)

@@ -40,7 +40,7 @@ class SourceSentence(JsonResult):
     """A sentence of a source.
 
     Args:
-        text: Its text in the prompt.
+        text: Its text in the prompt, with wrapped lines joined.
         positions: The positions of its tokens in the prompt.
     """
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from model_understanding.line_breaks.wrapped import unwrapped
 from model_understanding.results import AnswerMap, Statement
 from model_understanding.results.answer_map import CITED, Origin, SourceEffect, StatedValue
 from model_understanding.show.shared.runs import direction_of, highlighted_runs
@@ -360,9 +361,14 @@ class SourcedAnswer:
             return ""
         return _GROUPED if self.answer_map.is_source_screened[index] else _WHOLE
 
+    @cached_property
+    def _prompt(self) -> str:
+        return unwrapped(self.answer_map.prompt)
+
     def _texts(self, index: int) -> list[str]:
         """Return the sentences of a source, with the blanks between them."""
         source, tokens = self.answer_map.sources[index], self.answer_map.tokens
+        prompt = self._prompt
         spans = [
             (int(tokens.offsets[each.positions[0], 0]), int(tokens.offsets[each.positions[-1], 1]))
             for each in source.sentences
@@ -371,8 +377,8 @@ class SourcedAnswer:
         for place, sentence in enumerate(source.sentences):
             end = spans[place][1]
             follows = place + 1 < len(spans)
-            between = self.answer_map.prompt[end : max(spans[place + 1][0], end)] if follows else ""
-            inner = self.answer_map.prompt[slice(*spans[place])]
+            between = prompt[end : max(spans[place + 1][0], end)] if follows else ""
+            inner = prompt[slice(*spans[place])]
             lead = inner[: len(inner) - len(inner.lstrip())] if place else ""
             trail = inner[len(inner.rstrip()) :] + (between if not between.strip() else "\n")
             texts.append(shown_lines(f"{lead}{sentence.text}{trail if follows else ''}"))
