@@ -253,6 +253,15 @@ def test_a_plot_has_the_numbers_of_the_array():
     assert next(label.get_text() for label in axes.get_xticklabels()) == "[1] museum.txt"
 
 
+def test_a_span_is_named_where_it_is_the_only_statement():
+    shown = answer_map()
+    first = shown.statements[0]
+    (value,) = first.values
+    span = replace(first, text="1931", first=value.first, last=value.last)
+    assert headline(replace(shown, statements=(span,))) == "“1931” comes from museum.txt."
+    assert headline(replace(shown, statements=(first,))) == "The statement comes from museum.txt."
+
+
 def test_without_a_statement_there_is_nothing_to_plot():
     shown = ANSWER_MAPS["no statement"]()
     with pytest.raises(InputError, match="no statement"):

@@ -151,7 +151,7 @@ def test_estimates_do_not_look_like_what_was_measured(visit):
     assert "not removed by themselves" in opened.inner_text()
 
 
-@pytest.mark.parametrize("name", ["town", "screened", "right to left", "large"])
+@pytest.mark.parametrize("name", ["town", "screened", "in groups", "right to left", "large"])
 def test_the_table_is_exported_with_its_numbers(visit, name):
     shown = ANSWER_MAPS[name]()
     opened = visit(html_page(shown))

@@ -109,7 +109,7 @@ class Drawn(Rendered, abstract=True):
             **options: Options of ``plot_saliency`` for an attribution, of ``plot_attention`` for an attention
                 map, of ``plot_ledger`` for a ledger: ``level="word"``, ``theme="dark"`` and so on; of a diff
                 the same as of a ledger, with ``kind`` one of ``modules``, ``blocks`` and ``tokens``; of an
-                answer map ``theme`` and ``figsize``.
+                answer map the same without ``kind``.
 
         Returns:
             The axes.

@@ -101,7 +101,8 @@ def _answer(view: SourcedAnswer) -> Paragraph:
             origin = None if run.statement < 0 else view.statements[run.statement].origin
             own = _STYLES.get(run.origin or origin or "sources", "")
             tip = f"effect {nats(float(effects[run.word]))} of all sources"
-            words.append(Word(text=run.text, style=";".join(filter(None, (style, own))), tip=tip))
+            bold = "font-weight:600" if run.origin else ""
+            words.append(Word(text=run.text, style=";".join(filter(None, (style, own, bold))), tip=tip))
         following = runs[index + 1].statement if index + 1 < len(runs) else -1
         if run.statement >= 0 and following != run.statement:
             shown = view.statements[run.statement]

@@ -163,7 +163,8 @@ def headline_parts(answer_map: AnswerMap) -> tuple[tuple[str, int], ...]:
     all_of_them = "Both" if total == 2 else f"All {total}"
     if total == 1:
         words = (("comes ", -1), *named) if own else ((_PARTS[statements[0].origin][0], -1),)
-        return ("The statement ", -1), *words, (".", -1)
+        text = printable(statements[0].text.strip(), _STATEMENT)
+        return (f"“{text}” " if _is_span(statements[0]) else "The statement ", -1), *words, (".", -1)
     if own == total:
         return (f"{all_of_them} statements come ", -1), *named, (".", -1)
     if own:
@@ -405,10 +406,13 @@ def rules(answer_map: AnswerMap) -> tuple[str, ...]:
     )
 
 
+def _is_span(statement: Statement) -> bool:
+    """Return whether a text is judged as a whole, as a span of an answer is."""
+    return [(value.first, value.last) for value in statement.values] == [(statement.first, statement.last)]
+
+
 def _judged_on(answer_map: AnswerMap) -> str:
-    spans = [(each.first, each.last) for each in answer_map.statements]
-    judged = [[(value.first, value.last) for value in each.values] for each in answer_map.statements]
-    if spans and all(values == [span] for span, values in zip(spans, judged, strict=True)):
+    if answer_map.statements and all(map(_is_span, answer_map.statements)):
         return "The text is judged as a whole: by how far the effect of a source on it is"
     return (
         "A statement is judged on its numbers and names, else on other words that are not in the question: "
