@@ -253,3 +253,13 @@ def test_without_scripts_the_statements_and_the_table_are_there(visit):
     for index, each in enumerate(shown.statements):
         assert f"{index + 1}. {each.text} {verdict(shown, index)}" in text
     assert page.locator("[data-plain] table").count() == 1
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["screened", "in groups", "right to left"])
+def test_axe_finds_nothing_where_a_cell_is_selected_and_everything_is_open(visit, name, theme):
+    opened = visit(html_page(ANSWER_MAPS[name]()), theme, bypass_csp=True)
+    opened.open_everything()
+    opened.page.locator(".effect-cell").first.click()
+    eventually(opened.page.locator("[data-view=opened] h3").count, 1)
+    assert opened.axe_violations() == []
