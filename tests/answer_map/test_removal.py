@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import tiny_seq2seq
+import tiny_tokenizers
 import torch
+from length_dependent import longrope
 from pass_counts import counted
 from tiny_models import BY_NAME, fresh, visualizer_of
 
-from model_understanding import Seq2SeqVisualizer, UnsupportedModelError
+from model_understanding import GenerativeModelVisualizer, Seq2SeqVisualizer, UnsupportedModelError
 from model_understanding.answer_map.removal import DeletedTokens, HiddenTokens, hides_on_cache
 
 DOCUMENTS = [
@@ -117,35 +119,83 @@ def test_an_earlier_statement_is_hidden_from_what_follows_it(name):
     assert np.isclose(second.joint_effect, effect(np.concatenate([part, strongest]), second), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["mamba", "llama"])
+def deletions_of(visualizer, answers):
+    """Deletions of a text whose positions are cached where its model can hide them."""
+    model = visualizer.runner.model
+    encoding = model.encode(answers.tokens, prompt_length=answers.prompt_length)
+    hidden = HiddenTokens(model, encoding, start_of(answers))
+    return DeletedTokens(model, encoding, hidden if hidden.prepare() else None)
+
+
+def without(answers, positions):
+    removed = np.zeros((1, len(answers.tokens)), dtype=bool)
+    removed[0, positions] = True
+    return removed
+
+
+def by_hand_without(model, answers, positions, values):
+    """Log-probabilities of the answer in a pass over the tokens that are left; others as they were."""
+    kept = np.setdiff1d(np.arange(len(answers.tokens)), positions)
+    ids = torch.tensor(answers.tokens.ids[kept])[None]
+    with torch.no_grad():
+        logs = model(input_ids=ids).logits[0].double().log_softmax(-1)
+    expected = values.copy()
+    for line, position in enumerate(kept):
+        if position >= answers.prompt_length:
+            expected[position - answers.prompt_length] = logs[line - 1, ids[0, line]]
+    return expected
+
+
+@pytest.mark.parametrize("name", ["mamba", "llama", "gpt2", "gemma3", "mistral", "bloom", "gpt-oss"])
 def test_deleting_is_a_pass_over_what_is_left(name):
     model = model_of(name)
     visualizer, answers = mapped(name, model)
-    encoding = visualizer.runner.model.encode(answers.tokens, prompt_length=answers.prompt_length)
-    hidden = None
-    if name == "llama":
-        hidden = HiddenTokens(visualizer.runner.model, encoding, start_of(answers))
-        assert hidden.prepare()
-    else:
-        assert answers.removal == "deleted"
-    deleted = DeletedTokens(visualizer.runner.model, encoding, hidden)
+    assert (answers.removal == "deleted") == (name == "mamba")
+    deleted = deletions_of(visualizer, answers)
     first = answers.statements[0]
     statement = np.arange(answers.prompt_length + first.first, answers.prompt_length + first.last)
-    for positions in (*[source.positions for source in answers.sources], statement):
-        removed = np.zeros((1, len(answers.tokens)), dtype=bool)
-        removed[0, positions] = True
-        kept = np.flatnonzero(~removed[0])
-        ids = torch.tensor(answers.tokens.ids[kept])[None]
-        with torch.no_grad():
-            logs = model(input_ids=ids).logits[0].double().log_softmax(-1)
-        expected = deleted.log_probs.copy()
-        for line, position in enumerate(kept):
-            if position >= answers.prompt_length:
-                expected[position - answers.prompt_length] = logs[line - 1, ids[0, line]]
-        assert np.allclose(deleted.without(removed)[0], expected, atol=1e-4)
-        if name == "mamba" and positions is not statement:
+    for positions in ([1], *[source.positions for source in answers.sources], statement):
+        expected = by_hand_without(model, answers, positions, deleted.log_probs)
+        assert np.allclose(deleted.without(without(answers, positions))[0], expected, atol=1e-4)
+        if name == "mamba" and positions is not statement and len(positions) > 1:
             row = [int(source.positions[0]) for source in answers.sources].index(int(positions[0]))
             assert np.allclose(answers.effects[row], deleted.log_probs - expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("implementation", "saved"), [("sdpa", {2: 0, 100: 100}), ("eager", {2: 2, 100: 100})]
+)
+def test_a_deletion_after_few_positions_runs_them_too_where_attention_is_then_causal(implementation, saved):
+    model = fresh("llama", implementation, max_position_embeddings=512)
+    visualizer, answers = mapped("llama", model)
+    deleted = deletions_of(visualizer, answers)
+    for position, skipped in saved.items():
+        removed = without(answers, [position])
+        with counted(model) as counts:
+            values = deleted.without(removed)[0]
+        assert counts["positions"] == deleted.cost(removed) == len(answers.tokens) - 2 - skipped
+        expected = by_hand_without(model, answers, [position], deleted.log_probs)
+        assert np.allclose(values, expected, atol=1e-4)
+
+
+def test_a_deletion_runs_in_full_where_frequencies_depend_on_the_length_of_the_text():
+    documents = ["The film was dull.", "It was in Rome."]
+    question = {"question": "What?", "documents": documents, "answer": "The film was dull."}
+    tokenizer = tiny_tokenizers.gpt2_like()
+    length = len(
+        GenerativeModelVisualizer(model=longrope(1000, "Llama"), tokenizer=tokenizer)
+        .map_answer(**question)
+        .tokens
+    )
+    model = longrope(length - 3, "Llama")
+    visualizer = GenerativeModelVisualizer(model=model, tokenizer=tokenizer)
+    answers = visualizer.map_answer(**question)
+    deleted = deletions_of(visualizer, answers)
+    positions = answers.sources[1].positions  # without these the text is short
+    expected = by_hand_without(model, answers, positions, deleted.log_probs)
+    found = deleted.without(without(answers, positions))[0]
+    assert np.allclose(found, expected, atol=1e-4)
+    assert np.abs(found - deleted.log_probs).max() > 1e-3
 
 
 def test_what_ignores_the_mask_is_not_hidden():

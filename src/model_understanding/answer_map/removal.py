@@ -18,9 +18,11 @@ from torch import Tensor
 from model_understanding.model.batching import Batches
 from model_understanding.model.finite import require_finite
 from model_understanding.model.guard import guarded
+from model_understanding.model.memory import is_fused, return_freed_memory
 from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model, measured_once
 from model_understanding.model.precision import precise
+from model_understanding.model.settings import largest
 from model_understanding.perturbation.cached_positions import (
     empty_cache,
     is_complete,
@@ -37,6 +39,8 @@ _HALF_TOLERANCE = 2e-2
 # Nats by which the answer's log-probabilities may differ between one pass and one in two parts.
 _ROUNDING = {torch.float32: 1e-3, torch.float64: 1e-6}
 _HALF_ROUNDING = 0.5
+# Per feature of its state, a position's products with weights take as long as so many pairs in attention.
+_PAIRS_PER_FEATURE = 6
 _KEYS_PER_POSITION = 4  # so many cached positions of a row take as much memory as one that is run, or less
 _FAILURES = (TypeError, ValueError, AttributeError, LookupError, RuntimeError, NotImplementedError)
 _log = logging.getLogger("model_understanding")
@@ -165,6 +169,7 @@ class HiddenTokens(Removals):
                 self.log_probs = _array(self.read(outputs, self.ids, steps, count, contrasted=False)[0])
             self._cache = outputs.past_key_values
             del outputs
+        return_freed_memory()  # what a long pass freed has gaps that later ones do not fit in
         self.values = expected
         again = self.without(np.zeros((1, length + 1), dtype=bool))[0]
         difference = float(np.abs(again - expected).max())
@@ -239,7 +244,7 @@ class DeletedTokens(Removals):
         model: The language model.
         encoding: The prompt and the answer.
         hidden: The same text with cached keys and values, if there are any: what is before the first deleted
-            token does not run again.
+            token does not run again where that saves time, and where it does not depend on the text's length.
     """
 
     removal = "deleted"
@@ -252,7 +257,7 @@ class DeletedTokens(Removals):
         against: Int[Tensor, " answer"] | None = None,
     ) -> None:
         super().__init__(model, encoding, against)
-        self._cache = None if hidden is None else hidden.cache
+        self._cache = None if hidden is None or model.rotaries else hidden.cache
         if hidden is None:
             nothing = np.zeros(encoding.ids.shape[1], dtype=bool)
             self.values = self.without(nothing[None])[0]
@@ -277,7 +282,21 @@ class DeletedTokens(Removals):
         if self._cache is None or not removed.any():
             return 0
         start = int(removed.argmax())
-        return start - (start >= self.prompt_length)  # the row that what follows is read from
+        start -= start >= self.prompt_length  # the row that what follows is read from
+        left = int((~removed[start : self.ids.shape[1]]).sum())
+        return start if self._is_cheaper(start, left) else 0
+
+    def _is_cheaper(self, start: int, left: int) -> bool:
+        """Return whether positions run faster after cached ones than together with them.
+
+        A pass over a whole text is causal, and fused attention skips half of all pairs. After cached
+        positions it has a mask: none is skipped, and numbers for all are in memory in each layer.
+        """
+        features = largest(self.model.config.get_text_config(), "hidden_size")
+        if not features or not is_fused(self.model.module):
+            return True
+        each, whole = _PAIRS_PER_FEATURE * features, start + left
+        return left * (each + whole) < whole * (each + whole / 2)
 
     def _deleted(
         self, removed: Bool[np.ndarray, " tokens"], *, contrasted: bool = True
@@ -291,14 +310,13 @@ class DeletedTokens(Removals):
         kept = start + np.flatnonzero(~removed[start:length])
         lowest = int(np.searchsorted(kept, left[0])) - 1  # the last position that is left before the first
         index = torch.from_numpy(kept).to(self.ids.device)
-        if self._cache is None:
+        if not start:
             inputs = {name: given[:, index] for name, given in self.encoding.inputs.items()}
             ids = inputs["input_ids"]
             outputs = self.model.run(Encoding(self.encoding.tokens, inputs), lowest)
         else:
             ids = self.ids[:, index]
-            cache = shared_prefix(self._cache, start) if start else empty_cache()
-            outputs = run_after(self.model, ids, start, start + lowest, cache)
+            outputs = run_after(self.model, ids, start, start + lowest, shared_prefix(self._cache, start))
         count_forward(ids.numel())
         steps = torch.from_numpy(left - self.prompt_length).to(self.answer.device)
         read = self.read(outputs, ids, steps, len(kept) - lowest, contrasted=contrasted)

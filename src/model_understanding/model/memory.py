@@ -192,7 +192,7 @@ class Memory:
 
     def _position_bytes(self, tokens: int) -> float:
         """Return the memory of one position's graph in bytes."""
-        has_weights = not _is_fused(self.model)  # attention weights: their memory grows with the length
+        has_weights = not is_fused(self.model)  # attention weights: their memory grows with the length
         if self._measured is not None:
             length, size = self._measured
             # Until a text of this length is measured, assume that all of its graph grows like the weights.
@@ -201,7 +201,7 @@ class Memory:
 
     def _estimated_position_bytes(self, tokens: int) -> float:
         """Return the memory of one position's graph in bytes, estimated from the weights."""
-        has_weights = not _is_fused(self.model)
+        has_weights = not is_fused(self.model)
         text_config, size = _text_config(self.model), _item_size(self.model)
         heads = largest(text_config, "num_attention_heads")
         layers = getattr(text_config, "num_hidden_layers", 0) or 0
@@ -344,7 +344,7 @@ def _item_size(model: nn.Module) -> int:
     return dtype.itemsize if dtype.is_floating_point else 4
 
 
-def _is_fused(model: nn.Module) -> bool:
+def is_fused(model: nn.Module) -> bool:
     """Return whether attention runs in a fused kernel, which stores no attention weights."""
     return getattr(getattr(model, "config", None), "_attn_implementation", None) not in (None, "eager")
 
