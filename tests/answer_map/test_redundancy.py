@@ -201,9 +201,10 @@ def test_what_nothing_says_rests_on_nothing(mapped):
 def test_a_needle_in_a_long_document_is_found_at_a_bounded_cost(mapped, sentences):
     answers, passes = mapped([document((sentences - 7, FACT), length=sentences), document()])
     assert found(answers) == ("sources", [(0, sentences - 7, ())])
-    assert int(answers.is_sentence_removed.sum()) == 100
-    assert int(answers.is_sentence_screened.sum()) == sentences + 4 - 100
-    assert passes <= 100 + 3 * np.sqrt(sentences) + 20
+    removed = int(answers.is_sentence_removed.sum())
+    assert 24 <= removed <= 40
+    assert int(answers.is_sentence_screened.sum()) == sentences + 4 - removed
+    assert passes <= 40 + 6 * np.sqrt(sentences)
 
 
 @pytest.mark.parametrize("drop", [1.5, 3.0, 8.0])

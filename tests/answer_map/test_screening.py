@@ -61,7 +61,7 @@ def test_of_many_sentences_those_with_the_largest_estimates_are_removed(name, li
     options = {"question": "What?", "documents": long_documents(8), "answer": "It was dull."}
     answers = visualizer.map_answer(**options)
     assert answers.removal == ("hidden" if name == "llama" else "deleted")
-    assert int(answers.is_sentence_removed.sum()) == limit
+    assert limit <= int(answers.is_sentence_removed.sum()) < 16
     assert not (answers.is_sentence_removed & answers.is_sentence_screened).any()
     effects = answers.statement_effects()[0]
     chosen = np.argsort(-effects, kind="stable")[:2]
@@ -82,7 +82,7 @@ def test_of_many_sentences_those_with_the_largest_estimates_are_removed(name, li
     assert screened.effect.isna().all()
 
 
-def test_the_cost_of_a_screen_does_not_grow_with_the_sentences(monkeypatch):
+def test_the_cost_of_a_screen_grows_with_the_square_root_of_the_sentences(monkeypatch):
     monkeypatch.setattr("model_understanding.answer_map.screening.MOST_SENTENCES", 4)
     costs = []
     for sentences in (6, 14):
@@ -101,12 +101,14 @@ def test_the_cost_of_a_screen_does_not_grow_with_the_sentences(monkeypatch):
         screen = parts["Screening their sentences"]
         values = len(answers.statements[0].values)
         assert screen[-1] == (2 * (1 + values) * rows,) * 2
-        assert parts["Measuring their sentences"][-1] == (4 * rows,) * 2
-        forward = sum(runs[-1][1] for part, runs in parts.items()) - screen[-1][1] // 2
+        totals = {part: sum(total for done, total in runs if done == total) for part, runs in parts.items()}
+        forward = sum(totals.values()) - screen[-1][1] // 2
         # The text is run once, and once more in two parts; recomputed blocks are no passes of the model.
         assert counts["positions"] == forward + len(answers.tokens) - 1 + rows
-        costs.append(parts["Measuring their sentences"][-1][1] // rows)
-    assert costs == [4, 4]
+        costs.append(totals["Measuring their sentences"] // rows)
+    # Four sentences, the others in groups, and the halves of the one with the largest effect.
+    assert costs[0] <= 4 + 3 + 2 * 2
+    assert costs[1] <= 4 + 5 + 2 * 3
 
 
 def test_without_attention_that_is_found_groups_of_neighbors_are_hidden(monkeypatch):
@@ -114,8 +116,9 @@ def test_without_attention_that_is_found_groups_of_neighbors_are_hidden(monkeypa
     monkeypatch.setattr("model_understanding.answer_map.screening.first_order_effects", lambda *_: None)
     visualizer = visualizer_of("llama", model=model_of("llama"))
     answers = visualizer.map_answer(question="What?", documents=long_documents(6, 2), answer="It was dull.")
-    assert int(answers.is_sentence_removed.sum()) == 4
-    assert int(answers.is_sentence_screened.sum()) == 8
+    removed = int(answers.is_sentence_removed.sum())
+    assert 4 <= removed < 12
+    assert int(answers.is_sentence_screened.sum()) == 12 - removed
 
 
 def test_groups_and_shortlists():

@@ -98,7 +98,8 @@ def test_estimates_are_of_their_sentences_and_named_so():
     hints = [source.hint for source in SourcedAnswer(shown).sources]
     assert [bool(hint) for hint in hints] == [False, False, True]
     said = (
-        "3 of 6 sentences were removed one by one: those with the largest estimates. The effects of 2 others"
+        "3 of 6 sentences were removed one by one: those with the largest estimates, and those of groups "
+        "that have an effect. The effects of 2 others"
     )
     assert any(each.startswith(said) for each in payload["howToRead"])
     assert "largest estimated effect" in html_page(shown)

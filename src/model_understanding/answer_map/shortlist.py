@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 MOST_SENTENCES = 100
-"""Sentences that are removed by themselves; of more, those with the largest estimates."""
+"""Sentences that are removed by themselves; of more, those with large estimates, and others in groups."""
 
 
 def shortlist(estimates: Float[np.ndarray, "parts sentences"], most: int) -> list[int]:

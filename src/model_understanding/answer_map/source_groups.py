@@ -1,7 +1,7 @@
-"""Sources removed or kept in groups, where there are too many for a pass each.
+"""Sources or sentences removed or kept in groups, where there are too many for a pass each.
 
 Groups of neighbors are measured first. One that counts is halved, and its halves are measured, down to single
-sources: what stays in a group has, with all others of it, an effect that does not count.
+ones: what stays in a group has, with all others of it, an effect that does not count.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -21,10 +21,10 @@ MOST_SOURCES = 40
 
 @dataclass(frozen=True, slots=True)
 class Grouped:
-    """Sources of which some were measured by themselves, and the others in groups.
+    """What some sources or sentences do by themselves, and the others in groups.
 
     Args:
-        rows: What each source does by itself; −∞ where it was not measured.
+        rows: What each does by itself; −∞ where it was not measured.
         groups: The groups that do not count.
     """
 
@@ -44,9 +44,18 @@ def first_groups(count: int, single: Collection[int] = ()) -> list[list[int]]:
     """
     if count <= MOST_SOURCES:
         return [[source] for source in range(count)]
-    others = [source for source in range(count) if source not in single]
+    return single_and_neighbors(count, single)
+
+
+def single_and_neighbors(count: int, single: Collection[int]) -> list[list[int]]:
+    """Return some of a number of parts by themselves, and the others in groups of neighbors.
+
+    >>> single_and_neighbors(6, [4])
+    [[4], [0, 1, 2], [3, 5]]
+    """
+    others = [part for part in range(count) if part not in single]
     grouped = [[others[place] for place in group] for group in groups_of([len(others)])]
-    return [*([source] for source in sorted(single)), *grouped]
+    return [*([part] for part in sorted(single)), *grouped]
 
 
 def measured_in_groups(
@@ -55,12 +64,12 @@ def measured_in_groups(
     measure: Callable[[Sequence[Sequence[int]], int], Groups],
     counting: Callable[[Sequence[Sequence[int]], Groups], Bool[np.ndarray, " groups"]],
 ) -> Grouped:
-    """Return what each of some sources does, or the group that it is in.
+    """Return what each of some sources or sentences does, or the group that it is in.
 
     Args:
-        count: Number of sources.
+        count: How many there are.
         groups: The first groups.
-        measure: Returns what groups of sources do, each joined; called with how often they were halved.
+        measure: Returns what groups do, each joined; called with how often they were halved.
         counting: Returns which groups count, by what they do.
     """
     single: dict[int, AnswerEffect] = {}

@@ -1,6 +1,6 @@
 """The steps that measure an answer: sources, their sentences, replacements, earlier statements, controls."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -101,9 +101,16 @@ class _Steps:
         }
         of_values = [total(by_source, value) for clause in self._text.clauses for value in clause.values]
         chosen |= {int(effects.argmax()) for effects in of_values if effects.max() >= CITED}
-        units = self._shortlisted(chosen)
-        masks = [self._effects.mask(unit.positions) for unit in units]
-        rows = _rows(units, self._effects.of(masks, _SENTENCES))
+        units = self._sentences_of(chosen)
+
+        def measure(groups: Sequence[Sequence[int]], _: int) -> Groups:
+            masks = [self._effects.mask(*(units[index].positions for index in group)) for group in groups]
+            return self._effects.of(masks, _SENTENCES)
+
+        first = self._screen.first_groups(units)
+        effects = measured_in_groups(len(units), first, measure, self._counting).rows
+        single = np.flatnonzero(np.isfinite(effects).all(axis=1))
+        rows = _rows([units[index] for index in single], effects[single])
         none = np.zeros(len(self._text.answer))
         for source, sentences in enumerate(self._text.sentences):
             places = [(source, place) for place in range(len(sentences))]
@@ -144,7 +151,7 @@ class _Steps:
             for source in replacing(measured, words)
             if len(self._text.sentences[source]) > 1
         }
-        units = self._shortlisted(keepers)
+        units = self._screen.shortlisted(self._sentences_of(keepers))
         masks = [self._all & ~self._effects.mask(unit.positions) for unit in units]
         measured.sentence_alone = _rows(units, without - self._effects.of(masks, _REPLACEMENTS))
 
@@ -163,14 +170,7 @@ class _Steps:
             if source not in replacing(measured, words)
             and is_unexplained_by_sentences(measured, source, words)
         }
-        units = [
-            unit
-            for source in sorted(tested)
-            for unit, is_removed in zip(
-                self._text.sentences[source], measured.is_removed[source], strict=True
-            )
-            if is_removed
-        ]
+        units = self._screen.shortlisted(self._sentences_of(tested))
         masks = [
             self._effects.mask(self._text.sources[unit.source].positions)
             & ~self._effects.mask(unit.positions)
@@ -230,11 +230,8 @@ class _Steps:
             )
             self.measured.repeated[key] = max(effect, joint - max(without, 0.0))
 
-    def _shortlisted(self, sources: set[int]) -> list[Unit]:
-        """Return the sentences of some sources, those with large estimates where there are too many."""
-        return self._screen.shortlisted(
-            [unit for source in sorted(sources) for unit in self._text.sentences[source]]
-        )
+    def _sentences_of(self, sources: Collection[int]) -> list[Unit]:
+        return [unit for source in sorted(sources) for unit in self._text.sentences[source]]
 
     def _joined(self, sources: Sequence[int]) -> Mask:
         """Return the tokens of some sources."""

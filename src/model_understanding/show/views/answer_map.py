@@ -436,7 +436,8 @@ def removed_words(answer_map: AnswerMap) -> Iterator[str]:
     if removed == count:
         return
     yield f"{removed:,} of {count:,} sentences were removed one by one: " + (
-        f"those with the largest estimates. The effects of {screened:,} others are only estimated."
+        "those with the largest estimates, and those of groups that have an effect. The effects of "
+        f"{screened:,} others are only estimated."
         if screened
         else "those of the two sources with the largest effects on each statement."
     )
