@@ -206,6 +206,16 @@ def test_lines_that_stand_by_themselves_end(text):
     assert within == set()
 
 
+@pytest.mark.parametrize("name", [name for name in STANDALONE if name != "paragraphs without blank lines"])
+def test_lines_that_stand_by_themselves_end_beside_wrapped_paragraphs(name):
+    before = f"{wrapped(60)}\n\n{wrapped(72)}\n\n{wrapped(79)}\n\n"
+    text = before + STANDALONE[name]
+    within = {
+        place for place in wrapped_breaks(text) if place > len(before) and text[place - 1] not in ".!?。"
+    }
+    assert within == set()
+
+
 def test_what_begins_and_ends_beside_wrapped_lines():
     body = textwrap.fill(PARAGRAPHS[0], 66)
     text = f"# Bridges\n{body}\n- an item\n| a | b |\nNote: {body}\n\nA line by itself  \n{body}\n---\nend"

@@ -258,14 +258,18 @@ def _common_widths(paragraphs: Sequence[tuple[Paragraph, _Width]]) -> list[_Widt
 
 def _shared_width(paragraph: Paragraph, widths: Sequence[_Width]) -> _Width | None:
     """Return that of the widths of a text which a paragraph is wrapped at; none if there is none."""
-    # Two lines that begin in lower case can be code.
-    begins_sentence = paragraph.lines[0].begins != "lower"
-    best, most = None, 0 if begins_sentence or paragraph.hangs else 1
-    own = _most_common_width(pairwise(paragraph.lines), is_ragged=False, least=paragraph.lines[-1].width)
+    lines = paragraph.lines
+    begins_sentence = lines[0].begins != "lower"
+    is_whole = begins_sentence and lines[-1].ends_sentence
+    own = _most_common_width(pairwise(lines), is_ragged=False, least=lines[-1].width)
     is_near = own is not None and any(abs(own.columns - each.columns) <= _NEAR for each in widths)
+    # Few lines that begin in lower case can be code, or a list.
+    best, most = None, 0 if begins_sentence or paragraph.hangs else _TELLING - 2
     for width in (*widths, own) if own is not None and is_near else widths:
-        found = _evidence(paragraph.lines, width)
-        if found.filled > most and found.filled >= 2 * (found.against + found.ended):
+        found = _evidence(lines, width)
+        is_mostly = found.filled >= 2 * (found.against + found.ended)
+        # A title can be filled to one of the widths by chance.
+        if found.filled > most and is_mostly and (is_whole or found.goes_on > found.begins):
             best, most = width, found.filled
     return best
 
