@@ -180,6 +180,17 @@ def test_the_table_is_exported_with_its_numbers(visit, name):
     assert opened.events == []
 
 
+def test_what_is_only_known_of_a_group_is_called_an_estimate_everywhere(visit):
+    shown = ANSWER_MAPS["in groups"]()
+    page = visit(html_page(shown)).page
+    page.get_by_role("button", name="All 4 sources").click()
+    page.locator(".effect-cell[data-statement='2'][data-source='3']").click()
+    size = f"≈ {nats(float(shown.screened_source_effects[2, 3]))}"
+    eventually(page.locator(".why-part .effects").inner_text, containing(size, "about", "an estimate"))
+    page.mouse.move(2, 2)
+    eventually(page.locator(".answer-part .legend").inner_text, containing("garden.md", "was not measured"))
+
+
 def test_a_hundred_sources_are_folded_searched_and_listed(visit):
     shown = large()
     page = visit(html_page(shown), viewport={"width": 1400, "height": 900}).page

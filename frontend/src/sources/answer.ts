@@ -81,7 +81,9 @@ export function answerView(context: PageContext): HTMLElement {
       : source < 0
         ? ["the sources"]
         : [bdi(`[${source + 1}] ${payload.sources[source].name}`)];
-    replace(
+    if (source >= 0 && payload.sources[source].isEstimate)
+      return replace(legend, h("span", {}, "The effect of ", ...what, " on single words was not measured."));
+    return replace(
       legend,
       h("span", {}, "Without ", ...what, ", a word is"),
       h(

@@ -48,7 +48,9 @@ function statementParts(context: PageContext, index: number, chosen: number): Ch
         {
           source: chosen,
           effect: effects[chosen],
-          words: likelihood(effects[chosen], payload.isCompared),
+          words: payload.sources[chosen].isEstimate
+            ? `about ${likelihood(effects[chosen], payload.isCompared)}: an estimate`
+            : likelihood(effects[chosen], payload.isCompared),
           sentence: -1,
           quote: "",
           more: "",
@@ -106,8 +108,8 @@ function effectLine(
       "button",
       { type: "button", class: "effect-line", on: { click: go } },
       h("span", { class: "source-name" }, `[${source + 1}] `, bdi(payload.sources[source].name)),
-      effectBar(context, effect),
-      h("strong", { class: "effect-value" }, nats(effect)),
+      effectBar(context, effect, payload.sources[source].isEstimate),
+      h("strong", { class: "effect-value" }, payload.sources[source].isEstimate ? "≈ " : "", nats(effect)),
     ),
     h(
       "p",
