@@ -69,7 +69,7 @@ class Measured:
     @property
     def is_single(self) -> Bool[np.ndarray, " sources"]:
         """Which sources were removed by themselves."""
-        return np.isfinite(self.by_source).all(axis=1)
+        return np.asarray(np.isfinite(self.by_source).all(axis=1))
 
     def shares(self) -> Float[np.ndarray, "statements sources"]:
         """Return what each source has of its group's effect on each statement; 0 where it is in no group."""
