@@ -150,7 +150,7 @@ def by_hand_without(model, answers, positions, values):
 def test_deleting_is_a_pass_over_what_is_left(name):
     model = model_of(name)
     visualizer, answers = mapped(name, model)
-    assert (answers.removal == "deleted") == (name == "mamba")
+    assert (answers.removal == "deleted") == (name in ("mamba", "bloom"))
     deleted = deletions_of(visualizer, answers)
     first = answers.statements[0]
     statement = np.arange(answers.prompt_length + first.first, answers.prompt_length + first.last)
@@ -210,6 +210,17 @@ def test_what_ignores_the_mask_is_not_hidden():
     assert not hides_on_cache(visualizer.runner.model)
     assert answers.removal == "deleted"
     assert "sources were deleted from the prompt" in answers.provenance.cautions[-1]
+
+
+@pytest.mark.parametrize(("name", "changes"), [("bloom", {}), ("falcon", {"alibi": True})])
+def test_where_masked_positions_do_not_count_tokens_are_deleted(name, changes):
+    model = model_of(name, **changes)
+    visualizer, answers = mapped(name, model)
+    assert not hides_on_cache(visualizer.runner.model)
+    assert answers.removal == "deleted"
+    for source, found in zip(answers.sources, answers.effects, strict=True):
+        expected = by_hand_without(model, answers, source.positions, answers.log_probs)
+        assert np.allclose(found, answers.log_probs - expected, atol=1e-4)
 
 
 def test_what_is_not_causal_is_refused():

@@ -36,6 +36,7 @@ from model_understanding.text.encoding import Encoding
 _PROBE = (4, 7, 12)  # of the probe, the first hidden token, the first one after them, and the length
 _TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest logit
 _HALF_TOLERANCE = 2e-2
+_ROUNDINGS = 20  # in a tolerance
 # Nats by which the answer's log-probabilities may differ between one pass and one in two parts.
 _ROUNDING = {torch.float32: 1e-3, torch.float64: 1e-6}
 _HALF_ROUNDING = 0.5
@@ -334,7 +335,8 @@ def hides_on_cache(model: Model) -> bool:
 
     The hidden tokens are the last ones before those that run again, so no position between them has seen
     them. A forward pass over the whole text, with other tokens in their places and the same mask, must then
-    give the same logits; a model that ignores the mask gives others.
+    give the same logits; a model that ignores the mask gives others. A pass without the hidden tokens must
+    give others: where it does not, positions are counted without what is masked (ALiBi in BLOOM, Falcon).
 
     Args:
         model: A language model.
@@ -357,16 +359,20 @@ def hides_on_cache(model: Model) -> bool:
                 return False
             cache = shared_prefix(whole.past_key_values, start)
             expected = [whole, run_after(model, other, 0, start, None, visible[1:])]
+            left = run_after(model, ids[:, visible[1]], 0, hidden_from, None)
             outputs = run_after(model, ids[:, start:].expand(2, -1), start, start, cache, visible)
         except _FAILURES as error:
             _log.info("%s cannot hide cached positions: %s", model.name, error)
             return False
-        rows = [precise(model.logits_in(each)[:, start - length :]) for each in (outputs, *expected)]
-    found, expected_logits = rows[0], torch.cat(rows[1:])
+        rows = [precise(model.logits_in(each)[:, start - length :]) for each in (outputs, *expected, left)]
+    found, expected_logits, moved = rows[0], torch.cat(rows[1:-1]), rows[-1]
     difference = float((found - expected_logits).abs().max())
     tolerance = _TOLERANCES.get(model.dtype, _HALF_TOLERANCE) * float(expected_logits.abs().max())
     if not difference <= tolerance:
         _log.info("Masked positions of %s are not hidden (%g).", model.name, difference)
+        return False
+    if float((expected_logits[1:] - moved).abs().max()) <= 2 * difference + tolerance / _ROUNDINGS:
+        _log.info("Masked positions of %s do not count, and those after them move up.", model.name)
         return False
     return True
 
