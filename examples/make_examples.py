@@ -20,34 +20,8 @@ PAIR = (
     "How do I reset my password?",
     "Forgot your login? Here is how to recover access to your account.",
 )
-TOWN = {
-    "bridge.txt": (
-        "The stone bridge connects the old town with the station. Its seven arches were built "
-        "from granite in 1874. Cars have not been allowed on it since 1996."
-    ),
-    "library.txt": (
-        "The library lends books, films and musical instruments. Its reading room opens at "
-        "nine o'clock. The director is Elena Brandt, who came to the town in 2011."
-    ),
-    "market.txt": (
-        "A market takes place on Wednesdays and Saturdays. Farmers from the valley sell "
-        "cheese, apples and honey. The market closes at one o'clock."
-    ),
-    "museum.txt": (
-        "The Lindau museum is in the old town hall. It was opened on March 12, 1931, by the "
-        "mayor of the town. Its collection has about four thousand paintings, most of them by "
-        "local artists. Entry is free on the first Sunday of each month."
-    ),
-    "river.txt": (
-        "The Tarn is the river of the town. It is 381 kilometers long and freezes in most "
-        "winters. Two mills on its banks still grind flour today."
-    ),
-}
-QUESTION = "When was the museum opened, and how long is the river?"
-ANSWER = (
-    "The museum was opened on March 12, 1931, and the river is 381 kilometers long. About "
-    "12,000 people live in the town."
-)
+FILES = [FOLDER.parent / "LICENSE", FOLDER.parent / "NOTICE"]
+QUESTION = "What is the license of SmolLM2, and what is the copyright year?"
 
 
 def main() -> None:
@@ -61,8 +35,7 @@ def main() -> None:
     report = generative.analyze(PROMPT, max_new_tokens=STEPS, alternatives=3, show=False)
     report.save(FOLDER / "smollm2.html")
 
-    documents = [{"title": name, "text": text} for name, text in TOWN.items()]
-    answers = generative.map_answer(question=QUESTION, documents=documents, answer=ANSWER)
+    answers = generative.map_answer(question=QUESTION, documents=FILES)
     answers.save(FOLDER / "sources.html")
 
     SimilarityVisualizer("demo:minilm").analyze(PAIR, show=False).save(FOLDER / "minilm.html")
