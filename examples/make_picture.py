@@ -23,7 +23,7 @@ def main() -> None:
         page.locator("[data-view=written] [role=option]").nth(STEP).click()
         page.locator("button.alternative").first.click()
         _save(page, "report.png")
-        page.goto((FOLDER / "sources.html").as_uri() + "#statement=1")
+        page.goto((FOLDER / "sources.html").as_uri() + "#statement=0")
         _save(page, "sources.png")
         page.goto((FOLDER / "summary.html").as_uri())
         _save(page, "summary.png")
