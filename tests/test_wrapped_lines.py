@@ -216,6 +216,26 @@ def test_lines_that_stand_by_themselves_end_beside_wrapped_paragraphs(name):
     assert within == set()
 
 
+def test_short_lines_above_a_paragraph_are_no_lines_of_it():
+    text = (
+        "<|im_start|>user\nDocument 1 (a.md):\n"
+        "The bridge over the river was opened in May 1883, after four winters\n"
+        "of work by an engineer from Basel.\n\n"
+        "width : int, optional\n"
+        "    The width of the bridge in meters. It is measured where it is the\n"
+        "    narrowest."
+    )
+    opened = "ThebridgeovertheriverwasopenedinMay1883,afterfourwintersofworkbyanengineerfromBasel."
+    assert sentences(text) == [
+        "<|im_start|>user",
+        "Document1(a.md):",
+        opened,
+        "width:int,optional",
+        "Thewidthofthebridgeinmeters.",
+        "Itismeasuredwhereitisthenarrowest.",
+    ]
+
+
 def test_what_begins_and_ends_beside_wrapped_lines():
     body = textwrap.fill(PARAGRAPHS[0], 66)
     text = f"# Bridges\n{body}\n- an item\n| a | b |\nNote: {body}\n\nA line by itself  \n{body}\n---\nend"

@@ -7,6 +7,9 @@ import regex
 
 from model_understanding.line_breaks.lines import Line, read_line
 
+NARROWEST = 44
+"""Columns of the narrowest wrapped text; subtitles have up to 42."""
+
 _FENCE = regex.compile(r"[ \t>]*(`{3,}|~{3,})([^`]*)$")
 
 
@@ -23,7 +26,7 @@ class Paragraph:
     hangs: bool
 
 
-def paragraphs_of(text: str, narrowest: int) -> Iterator[Paragraph]:
+def paragraphs_of(text: str) -> Iterator[Paragraph]:
     """Yield the paragraphs of a text that have several lines.
 
     Paragraphs end at blank lines, where the indentation or the mark of a quotation or a comment changes, and
@@ -32,10 +35,9 @@ def paragraphs_of(text: str, narrowest: int) -> Iterator[Paragraph]:
 
     Args:
         text: Any text.
-        narrowest: Narrowest of the lines by which a paragraph is of interest.
     """
     for block in _blocks(text):
-        if len(block) > 1 and max(2 * len(line) for _, line in block) >= narrowest:
+        if len(block) > 1 and max(2 * len(line) for _, line in block) >= NARROWEST:
             yield from _in_block(block)
 
 
@@ -85,4 +87,8 @@ def _continues(lines: list[Line], line: Line) -> bool:
     begins = line.mark or (line.opens and first.opens)
     if begins or line.prefix != first.prefix or last.breaks:
         return False
-    return len(lines) == 1 or line.indent == last.indent
+    if len(lines) > 1 and line.indent != last.indent:
+        return False
+    has_room = last.width + line.first < (line.width if len(lines) == 1 else min(line.width, NARROWEST))
+    # A heading, or the term that an indented text explains, is no line of the paragraph.
+    return not has_room or (line.begins == "lower" and line.indent <= last.indent)

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import regex
 
 from model_understanding.line_breaks.lines import Line
-from model_understanding.line_breaks.paragraphs import Paragraph, paragraphs_of
+from model_understanding.line_breaks.paragraphs import NARROWEST, Paragraph, paragraphs_of
 
-_NARROWEST, _WIDEST = 44, 200  # columns of wrapped text; subtitles have up to 42
+_WIDEST = 200  # columns of wrapped text
 _LONG = 20  # columns of a word that would fit into few lines, so that lines before it tell little
 _TELLING = 4  # lines that are filled to one width, which is no chance
 _RAGGED = 0.08  # of the width, where lines are filled by the widths of letters
@@ -28,6 +28,7 @@ _LETTERS = regex.compile(r"[\p{L}\p{M}\s]+")
 _PLAIN = regex.compile(r"[\p{L}\p{M}\p{N}\s.,]+")
 _CODE = re.compile(r"``?[^`]+``?|\]\([^)\s]*\)")  # in a sentence, and the targets of links
 _LOWER = regex.compile(r"\p{Ll}")
+_BEGINNING = regex.compile(r"\p{Ll}[.!?] \p{Lu}")
 _BREAK = re.compile(r"(?<=\S)[ \t\r]*\n[ \t]*(?=\S)")
 _PUNCTUATION = frozenset("、。，．！？：；（）「」『』《》…—")
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
@@ -44,7 +45,7 @@ def wrapped_breaks(text: str) -> frozenset[int]:
     """
     if "\n" not in text:
         return frozenset()
-    paragraphs = [each for each in paragraphs_of(text, _NARROWEST) if _is_prose(each)]
+    paragraphs = [each for each in paragraphs_of(text) if _is_prose(each)]
     own = [_own_width(each) for each in paragraphs]
     widths = _common_widths([(each, width) for each, width in zip(paragraphs, own, strict=True) if width])
     found: list[int] = []
@@ -139,7 +140,7 @@ def _evidence(lines: Sequence[Line], width: _Width) -> _Evidence:
 def _own_width(paragraph: Paragraph) -> _Width | None:
     """Return the width that a paragraph is wrapped at by itself; none if that is not certain."""
     lines = paragraph.lines
-    if max(line.width for line in lines) < _NARROWEST:
+    if max(line.width for line in lines) < NARROWEST:
         return None
     exact = _most_common_width(pairwise(lines), is_ragged=False, least=lines[-1].width)
     if exact is not None and _is_wrapped(paragraph, _evidence(lines, exact)):
@@ -157,7 +158,7 @@ def _is_wrapped(paragraph: Paragraph, found: _Evidence) -> bool:
         return _has_no_case(paragraph.lines)
     if is_exact and found.filled >= 2 * _TELLING and found.goes_on >= found.begins:
         return True
-    if paragraph.lines[0].begins != "lower" and found.filled >= _TELLING:
+    if _begins_sentence(paragraph.lines) and found.filled >= _TELLING:
         if is_exact:
             return found.lower > 0 and 2 * found.goes_on >= found.begins
         if (
@@ -172,7 +173,7 @@ def _is_wrapped(paragraph: Paragraph, found: _Evidence) -> bool:
 def _is_wrapped_raggedly(paragraph: Paragraph, found: _Evidence) -> bool:
     """Return whether the lines of a paragraph tell that they are wrapped by the widths of letters."""
     is_telling = found.filled >= _TELLING and _is_mostly_filled(found)
-    if is_telling and paragraph.lines[0].begins != "lower":
+    if is_telling and _begins_sentence(paragraph.lines):
         return found.goes_on > 2 * found.begins
     is_exact = not found.ended and not found.against
     if is_exact and found.filled >= 2 * _TELLING and not found.goes_on and not found.begins:
@@ -183,9 +184,14 @@ def _is_wrapped_raggedly(paragraph: Paragraph, found: _Evidence) -> bool:
 def _is_sentence(lines: Sequence[Line]) -> bool:
     """Return whether lines of any length go on in lower case, from upper case to the end of a sentence."""
     cut = [(line, after) for line, after in pairwise(lines) if not line.ends_sentence]
-    is_long = all(line.width >= _NARROWEST for line, _ in cut)
+    is_long = all(line.width >= NARROWEST for line, _ in cut)
     goes_on = len(cut) > 1 and all(after.begins == "lower" for _, after in cut)
     return is_long and goes_on and lines[0].begins == "upper" and lines[-1].ends_sentence
+
+
+def _begins_sentence(lines: Sequence[Line]) -> bool:
+    """Return whether sentences begin in upper case: the first one, or one within a line."""
+    return lines[0].begins != "lower" or any(_BEGINNING.search(line.text) for line in lines)
 
 
 def _is_mostly_filled(found: _Evidence) -> bool:
@@ -199,8 +205,8 @@ def _goes_on(paragraph: Paragraph, found: _Evidence) -> bool:
     """
     if not found.goes_on or found.goes_on < 2 * found.begins:
         return False
-    first, last = paragraph.lines[0], paragraph.lines[-1]
-    return paragraph.hangs or (first.begins != "lower" and (last.ends_sentence or found.goes_on > 2))
+    is_whole = paragraph.lines[-1].ends_sentence or found.goes_on > 2
+    return paragraph.hangs or (is_whole and _begins_sentence(paragraph.lines))
 
 
 def _has_no_case(lines: Sequence[Line]) -> bool:
@@ -229,7 +235,7 @@ def _most_common_width(
             changes[min(round((line.width + after.first) / (1 - share)), _WIDEST) + 1] -= 2
     changes[min(least, _WIDEST)] += 1
     counts = list(accumulate(changes[: _WIDEST + 1]))
-    width = max(range(_NARROWEST, _WIDEST + 1), key=counts.__getitem__)
+    width = max(range(NARROWEST, _WIDEST + 1), key=counts.__getitem__)
     return _Width(width, round(share * width)) if counts[width] > 1 else None
 
 
@@ -259,7 +265,7 @@ def _common_widths(paragraphs: Sequence[tuple[Paragraph, _Width]]) -> list[_Widt
 def _shared_width(paragraph: Paragraph, widths: Sequence[_Width]) -> _Width | None:
     """Return that of the widths of a text which a paragraph is wrapped at; none if there is none."""
     lines = paragraph.lines
-    begins_sentence = lines[0].begins != "lower"
+    begins_sentence = _begins_sentence(lines)
     is_whole = begins_sentence and lines[-1].ends_sentence
     own = _most_common_width(pairwise(lines), is_ragged=False, least=lines[-1].width)
     is_near = own is not None and any(abs(own.columns - each.columns) <= _NEAR for each in widths)
@@ -294,7 +300,7 @@ def _wrapped(lines: Sequence[Line], width: _Width, *, is_certain: bool) -> list[
 
 def _is_prose(paragraph: Paragraph) -> bool:
     """Return whether a paragraph has words that differ, and not numbers, code or rows that begin alike."""
-    text = "\n".join(line.text for line in paragraph.lines[: _SAMPLE // _NARROWEST])[:_SAMPLE]
+    text = "\n".join(line.text for line in paragraph.lines[: _SAMPLE // NARROWEST])[:_SAMPLE]
     text = _CODE.sub("code", text)
     if sum(map(len, _PLAIN.findall(text))) < _PROSE * len(text):
         return False
