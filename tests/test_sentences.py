@@ -14,6 +14,12 @@ from model_understanding.sentences import sentence_ends
         ["In 1956 M.C.K. Tweedie used the name. ", "So did others."],
         ["It was made in the U.S. ", "The law is old."],
         ["The U.S. Navy bought it. ", "Dr. Weber sold it, e.g. to St. Ives. ", "It is No. 7 there."],
+        [
+            "Anna works in building A. ",
+            "Bruno works in Building B. ",
+            "Paul P. Meyer has plan C. ",
+            "He is ill.",
+        ],
         ["А. С. Пушкин родился в Москве. ", "Он поэт."],
         ["Was it so? ", "No. ", "It was not!\n", "Vitamin C.\n", "Next line."],
         ["E. coli is small. ", "it is green. ", "and old."],

@@ -13,6 +13,13 @@ _ABBREVIATION = regex.compile(
     r"(?:^|[\s(\[“\"‘'])(?:Dr|Mr|Mrs|Ms|Mx|Prof|Rev|Gen|Capt|Lt|Sgt|St|Mt|Ft|vs|approx|e\.g|i\.e|cf|ca|al|Jr|Sr"
     r"|Inc|Ltd|Co|Corp|Fig|Figs|Eq|Sec|Vol|pp|Nr|bzw|Mme|d\.h|z\.B|u\.a)\.$"
 )
+# A letter after one of these is its name, not an initial: “It is in building A. Anna works there.”
+_LETTERED = regex.compile(
+    r"\b(?i:annex|appendix|block|building|case|category|chapter|class|column|drawer|exhibit|figure|floor|gate|grade"
+    r"|group|hall|hepatitis|item|level|line|method|model|module|option|panel|part|phase|plan|platform|point|product"
+    r"|room|row|section|series|sheet|site|step|study|system|table|team|test|tier|tower|track|trial|type|unit|variant"
+    r"|version|vitamin|ward|wing|zone)\s+\p{Lu}\.$"
+)
 _NUMBER = regex.compile(r"(?:^|[\s(\[])(?:[Nn]o|[Nn]os|Ch|p)\.$")  # before a number only
 _ITEM = regex.compile(r"^\W*(?:\d+|[A-Za-z])[.)]\s*$|^[-*•·]\s*$")
 # Words in upper case here begin a sentence even after an abbreviation: “made in the U.S. The …”.
@@ -65,6 +72,8 @@ def is_abbreviated(before: str, after: str) -> bool:
     before, after = before[-_AROUND:].rstrip(), after[:_AROUND].lstrip()
     if _NUMBER.search(before):
         return after[:1].isdigit()
+    if _LETTERED.search(before):
+        return False
     if _INITIALS.search(before):
         return after[:1].isalpha() and not _BEGINS.match(after)
     return bool(_ABBREVIATION.search(before)) and not _BEGINS.match(after)

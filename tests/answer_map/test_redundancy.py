@@ -299,3 +299,9 @@ def test_a_title_is_not_the_sentence_that_says_a_value_where_another_one_counts(
     ]
     (named,) = answers.statements[0].sources
     assert (named.source, named.sentence) == (0, 2)
+
+
+def test_the_only_sentence_of_a_source_was_removed_with_it(mapped):
+    answers, _ = mapped(["It was blue.", "It was dull.", "It was bad.", "It was green."])
+    assert answers.is_sentence_removed.all()
+    assert answers.sentence_effects == pytest.approx(answers.effects)

@@ -111,6 +111,9 @@ class _Steps:
         effects = measured_in_groups(len(units), first, measure, self._counting).rows
         single = np.flatnonzero(np.isfinite(effects).all(axis=1))
         rows = _rows([units[index] for index in single], effects[single])
+        # The only sentence of a source was removed with it.
+        only = [source for source, sentences in enumerate(self._text.sentences) if len(sentences) == 1]
+        rows |= {(source, 0): by_source[source] for source in only if self.measured.is_single[source]}
         none = np.zeros(len(self._text.answer))
         for source, sentences in enumerate(self._text.sentences):
             places = [(source, place) for place in range(len(sentences))]
