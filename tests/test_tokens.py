@@ -1,6 +1,7 @@
 """Tokens: their invariants, their labels, and words, characters and sentences over many scripts."""
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -244,6 +245,31 @@ def test_special_tokens_stand_alone():
     tokens = spanning("good film", (0, 0), (0, 0), (0, 4), (5, 9), special=[0, 1])
     for level in ("character", "word", "sentence"):
         assert tokens.groups(level)[:2] == ((0,), (1,))
+
+
+def test_what_special_tokens_surround_is_cut_into_sentences_by_itself():
+    said = (
+        "The bridge over the river was opened in May 1883, after four winters\nof work by a Swiss engineer."
+    )
+    start, role, end, asked = "<|im_start|>", "user\n", "<|im_end|>\n", "It is old. Is it not?"
+    text = f"{start}{role}{said}{end}{start}{role}{asked}{end}"
+    spans, special, place = [], [], 0
+    for part in (start, role, said, end, start, role, asked, end):
+        is_text = part in (said, asked)
+        for match in re.finditer(r"\S+" if is_text else r"[^\n]+|\n", part):
+            spans.append((place + match.start(), place + match.end()))
+            special.append(not is_text)
+        place += len(part)
+    tokens = Tokens.from_spans(
+        texts=(text,),
+        pieces=[text[slice(*span)] for span in spans],
+        ids=range(len(spans)),
+        segments=[0] * len(spans),
+        offsets=spans,
+        special=special,
+    )
+    joined = [group for group in grouped(tokens, "sentence") if " " in group]
+    assert joined == [said, "It is old.", "Is it not?"]
 
 
 def test_a_pair_never_shares_a_group():

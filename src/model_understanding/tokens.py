@@ -351,13 +351,25 @@ class Tokens:
         return keys
 
     def _sentence_keys(self) -> list[tuple[int, int]]:
-        ends = [sentence_ends(text) for text in self.texts]
+        ends = [self._sentence_ends(segment) for segment in range(len(self.texts))]
         return [
             (segment, bisect_right(ends[segment], _core(self.texts[segment], span)[0]))
             if segment >= 0
             else (-1, -1)
             for segment, span in zip(self.segments.tolist(), self.offsets.tolist(), strict=True)
         ]
+
+    def _sentence_ends(self, segment: int) -> list[int]:
+        """Return where the sentences of a text end; what is between special tokens is read by itself."""
+        text, begin, found = self.texts[segment], 0, list[int]()
+        is_border = self.special & (self.segments == segment) & (self.offsets[:, 1] > self.offsets[:, 0])
+        for start, end in [*self.offsets[is_border].tolist(), (len(text), len(text))]:
+            if start > begin:
+                found += [begin + place for place in sentence_ends(text[begin:start])]
+            if end > begin:
+                found.append(end)
+                begin = end
+        return found
 
 
 def visible_text(text: str) -> str:

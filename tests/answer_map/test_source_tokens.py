@@ -94,6 +94,57 @@ def test_sentences_of_a_source_with_wrapped_lines_are_shown_on_one_line():
     assert [len(sentence.positions) for sentence in sources[0].sentences] == [19, 11]
 
 
+BRIDGE = (
+    "The bridge over the river was opened in May 1883, after four winters of work by an engineer from Basel, "
+    "who had never built one.",
+    "It was used by all the people of the villages that are near it, and by nobody else.",
+)
+AROUND = {
+    "built-in prompt": ("Document 1 (a.txt):\n", "\n\nQuestion: When?"),
+    "question below": ("[1]\n", "\nQuestion: When was it opened?"),
+    "ChatML": ("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"),
+    "Gemma": ("<start_of_turn>user\n", "<end_of_turn>\n<start_of_turn>model\n"),
+    "Llama 2": ("<s>[INST] ", " [/INST] x"),
+    "tag": ("<doc>", "</doc>\nWhy?"),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), AROUND.values(), ids=list(AROUND))
+@pytest.mark.parametrize("width", [50, 66, 72, 100])
+def test_sentences_of_a_document_are_the_same_whatever_is_around_it(before, after, width):
+    text = textwrap.fill(" ".join(BRIDGE), width)
+    whole = f"{before}{text}{after}"
+    span = (len(before), len(before) + len(text))
+    prompt = SourcedPrompt(prompt=whole, text=whole, names=("a",), spans=((span,),), layout="", question="?")
+    tokens = words_of(whole)
+    (source,), _ = sources_of(tokens, len(tokens), prompt)
+    assert [sentence.text for sentence in source.sentences] == list(BRIDGE)
+    assert [len(sentence.positions) for sentence in source.sentences] == [
+        len(sentence.split()) for sentence in BRIDGE
+    ]
+
+
+def test_a_title_apart_from_its_text_is_a_sentence_and_a_text_without_letters_belongs_to_it():
+    whole = "See: The bridge (title of the first one). Text: ... Opened. Why?"
+    parts = ("The bridge", "...", "Opened.")
+    spans = tuple((whole.index(part), whole.index(part) + len(part)) for part in parts)
+    prompt = SourcedPrompt(prompt=whole, text=whole, names=("a",), spans=(spans,), layout="", question="?")
+    tokens = words_of(whole)
+    (source,), _ = sources_of(tokens, len(tokens), prompt)
+    assert [sentence.text for sentence in source.sentences] == ["The bridge\n...", "Opened."]
+    pieces = [[tokens.pieces[place] for place in sentence.positions] for sentence in source.sentences]
+    assert pieces == [["The", "bridge", "..."], ["Opened."]]
+
+
+@pytest.mark.parametrize("rule", ["```", "~~~", "-----", "=====", '"""', " */", "> ```\n\n```"])
+def test_a_rule_or_a_fence_below_a_sentence_is_not_shown(rule):
+    prompt = prompt_of([f"Run it:\n```\nx = 1 + 2\n{rule}\nIt is 3. !!\n{rule}"])
+    tokens = words_of(prompt.text)
+    (source,), _ = sources_of(tokens, len(tokens), prompt)
+    assert [sentence.text for sentence in source.sentences] == ["Run it:", "x = 1 + 2", "It is 3. !!"]
+    assert len(source.positions) == len(f"Run it: ``` x = 1 + 2 {rule} It is 3. !! {rule}".split())
+
+
 def test_a_prompt_that_is_too_long_is_refused_before_its_sentences_are_read(monkeypatch):
     prompt = prompt_of(["One two three."] * 40)
     tokens = words_of(prompt.text)

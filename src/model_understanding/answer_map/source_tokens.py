@@ -1,7 +1,8 @@
 """The tokens of the sources in a prompt, sentence by sentence, and the text outside of them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from model_understanding.text.chat import Chat
 from model_understanding.tokens import Tokens
 
 _IN_BRACKETS = re.compile(r"<.+>|\[[A-Z_/]+\]")
+# Lines below a sentence that say nothing: the end of code, of a comment or of a text in quotes, a rule.
+_RULE = re.compile(r"([`~=*_\"'#+-])\1{2,}|\*/")
 _MOST_LISTED = 8  # sources that a warning names
 
 
@@ -31,26 +34,18 @@ def sources_of(
         prompt_length: Number of tokens of the prompt.
         prompt: The prompt's sources.
     """
-    owners = _owners(tokens, prompt_length, prompt)
-    breaks = wrapped_breaks(tokens.texts[0])
+    places, own = _apart(tokens, prompt_length, prompt)
+    sources_of_texts = [source for source, *_ in _texts_of(prompt)]
     sentences: list[list[list[int]]] = [[] for _ in prompt.names]
-    for group in tokens.groups("sentence"):
-        own: dict[int, list[int]] = {}
-        for position in group:
-            if position < len(owners) and owners[position] >= 0:
-                own.setdefault(int(owners[position]), []).append(position)
-        for owner, positions in own.items():
-            _add_sentence(tokens, sentences[owner], positions)
+    for group in own.groups("sentence"):
+        _add_sentence(own, sentences[sources_of_texts[own.segments[group[0]]]], list(group))
+    breaks = [wrapped_breaks(text) for text in own.texts]
     named = list(zip(prompt.names, sentences, strict=True))
     sources = tuple(
         AnswerSource(
             name=name,
             sentences=tuple(
-                SourceSentence(
-                    text=joined_lines(tokens.texts[0], *_span(tokens, positions), breaks).strip(),
-                    positions=np.array(positions),
-                )
-                for positions in groups
+                SourceSentence(text=_shown(own, group, breaks), positions=places[group]) for group in groups
             ),
         )
         for name, groups in named
@@ -59,31 +54,69 @@ def sources_of(
     return sources, tuple(name for name, groups in named if not groups)
 
 
-def _owners(tokens: Tokens, prompt_length: int, prompt: SourcedPrompt) -> Int[np.ndarray, " tokens"]:
-    """Return the index of the source of each token before the prompt's last one, −1 for none."""
-    owners = np.full(prompt_length - 1, -1)
+def _texts_of(prompt: SourcedPrompt) -> list[tuple[int, int, int]]:
+    """Return the texts of the sources: of which source each is, and where in the prompt."""
+    return [(source, *span) for source, spans in enumerate(prompt.spans) for span in spans]
+
+
+def _text_of_each(tokens: Tokens, prompt_length: int, prompt: SourcedPrompt) -> Int[np.ndarray, " tokens"]:
+    """Return which text of the sources each token before the prompt's last one is of, −1 for none."""
+    found = np.full(prompt_length - 1, -1)
     starts, ends = tokens.offsets[: prompt_length - 1].T
     is_text = (tokens.segments[: prompt_length - 1] == 0) & (ends > starts)
-    for index, spans in enumerate(prompt.spans):
-        for start, end in spans:
-            owners[is_text & (starts < end) & (ends > start) & (owners < 0)] = index
-    return owners
+    for index, (_, start, end) in enumerate(_texts_of(prompt)):
+        found[is_text & (starts < end) & (ends > start) & (found < 0)] = index
+    return found
 
 
-def _add_sentence(tokens: Tokens, sentences: list[list[int]], positions: list[int]) -> None:
+def _apart(
+    tokens: Tokens, prompt_length: int, prompt: SourcedPrompt
+) -> tuple[Int[np.ndarray, " own"], Tokens]:
+    """Return the positions of the sources' tokens, and these as tokens of the sources' texts only.
+
+    What is written around a document in the prompt does not change where its sentences end then.
+    """
+    texts = _text_of_each(tokens, prompt_length, prompt)
+    places = np.flatnonzero(texts >= 0)
+    borders = np.array([span for _, *span in _texts_of(prompt)], dtype=int).reshape(-1, 2)[texts[places]]
+    own = replace(
+        tokens.select(places),
+        texts=tuple(tokens.texts[0][start:end] for _, start, end in _texts_of(prompt)),
+        segments=texts[places],
+        offsets=np.clip(tokens.offsets[places], borders[:, :1], borders[:, 1:]) - borders[:, :1],
+    )
+    return places, own
+
+
+def _add_sentence(own: Tokens, sentences: list[list[int]], group: list[int]) -> None:
     """Add a sentence to those of its source; one without letters or digits is a part of the one before."""
-    if sentences and not any(character.isalnum() for character in _text(tokens, positions)):
-        sentences[-1] += positions
+    if sentences and not any(character.isalnum() for character in _text(own, group)):
+        sentences[-1] += group
     else:
-        sentences.append(positions)
+        sentences.append(group)
+
+
+def _shown(own: Tokens, group: Sequence[int], breaks: Sequence[Collection[int]]) -> str:
+    """Return the text of a sentence on one line, if its lines are only wrapped."""
+    segments = own.segments[list(group)]
+    parts = []
+    for segment in dict.fromkeys(segments.tolist()):
+        starts, ends = own.offsets[np.array(group)[segments == segment]].T
+        text = joined_lines(own.texts[segment], int(starts.min()), int(ends.max()), breaks[segment])
+        parts.append(_without_rules(text.strip()))
+    return "\n".join(parts)
+
+
+def _without_rules(text: str) -> str:
+    lines = text.split("\n")
+    while len(lines) > 1 and (not (mark := lines[-1].strip(" \t\r>")) or _RULE.fullmatch(mark)):
+        lines.pop()
+    return "\n".join(lines).rstrip()
 
 
 def _text(tokens: Tokens, positions: Sequence[int]) -> str:
-    return tokens.texts[0][slice(*_span(tokens, positions))]
-
-
-def _span(tokens: Tokens, positions: Sequence[int]) -> tuple[int, int]:
-    return int(tokens.offsets[positions[0], 0]), int(tokens.offsets[positions[-1], 1])
+    start, end = tokens.offsets[positions[0], 0], tokens.offsets[positions[-1], 1]
+    return tokens.texts[tokens.segments[positions[0]]][start:end]
 
 
 def require_room(
@@ -105,7 +138,8 @@ def require_room(
     total = len(tokens)
     if limit is None or total + least <= limit:
         return
-    owners = _owners(tokens, total, prompt)
+    texts = _text_of_each(tokens, total, prompt)
+    owners = np.array([*(source for source, *_ in _texts_of(prompt)), -1])[texts]
     own = [np.flatnonzero(owners == index) for index in range(len(prompt.names))]
     names = [label for label, positions in zip(prompt.names, own, strict=True) if len(positions)]
     own = [positions for positions in own if len(positions)]
