@@ -294,10 +294,10 @@ def test_a_prompt_that_is_too_long_says_which_documents_fit():
         ([], "No document is given"),
         ([3], "Document 1 must be a string, a dict .* Got int"),
         (["a", " "], "Document 2 has no text"),
-        ([{"name": "x"}], "Document 1 must be .* Got dict"),
+        ([{"name": "x"}], r"Document 1 has no text: none of text, content, .* It has name\."),
         ([str(Path(__file__))], "Document 1 is the path .* a string is taken as the document itself"),
         ([b"abc"], "Got bytes"),
-        ({"documents": [["a"]], "metadatas": [[]]}, "Got dict"),
+        ({"documents": [["a"]], "metadatas": [[]]}, "It has documents, metadatas"),
         ([Path("missing.txt")], "Cannot read missing.txt: No such file"),
     ],
 )

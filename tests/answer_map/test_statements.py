@@ -43,6 +43,7 @@ def found(text, known="", size=1):
                 ("tickets cost $3.50.", ["3.50"]),
             ],
         ),
+        ("It rests at 21 °C or 70°F.", [("It rests at 21 °C or 70°F.", ["21 °C", "70°F"])]),
         (
             "1. It is 300 km long.\n2. It is deep.",
             [("1. It is 300 km long.", ["300"]), ("2. It is deep.", ["deep"])],

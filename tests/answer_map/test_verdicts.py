@@ -88,3 +88,26 @@ def test_what_was_only_removed_in_a_group_is_never_the_strongest_and_its_group_e
     assert is_unexplained(effects, CLAUSE)
     effects.groups = (SourceGroup((0, 3), np.array([0.0, 0.5])),)
     assert not is_unexplained(effects, CLAUSE)
+
+
+def test_what_only_the_form_of_a_statement_rises_with_is_no_source_of_a_value_that_has_one():
+    form, value = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    alone = np.array([30 * form + 6 * value, 33 * form, 36 * form, 0 * form])
+    effects = measured([6.0, 0.0, 0.1, 0.0], 6.2, alone=alone)
+    effects.without = 40 * form + 6.2 * value  # no single source explains the statement, one the value
+    assert replacing(effects, CLAUSE) == [0, 2, 1]
+    statement = statement_of(effects, 0)
+    assert [(part.source, part.alone) for part in statement.sources] == [(0, None)]
+    assert not statement.is_redundant
+
+
+@pytest.mark.parametrize(("best", "named"), [(5.0, 1), (3.0, None)])
+def test_no_sentence_is_named_where_none_explains_half_of_what_its_source_does_alone(best, named):
+    on_value = np.array([0.0, 1.0])
+    alone = np.array([8.0, 0.5, 8.0, 0.5])[:, None] * on_value
+    kept = {(source, place): best * place * on_value for source in (0, 2) for place in range(2)}
+    effects = measured([0.0, 0.0, 0.0, 0.0], 8.0, alone=alone, sentence_alone=kept)
+    assert [(part.source, part.sentence) for part in statement_of(effects, 0).sources] == [
+        (0, named),
+        (2, named),
+    ]

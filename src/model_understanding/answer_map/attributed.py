@@ -53,9 +53,13 @@ def attributed_sources(
 
 
 def replacing_in(measured: Measured, clause: Clause, values: Sequence[StatedValue]) -> list[int]:
-    """Return the sources that replace each other for a statement, or for a value that comes from them."""
+    """Return the sources that replace each other for a value that comes from them, else for the statement.
+
+    The rest of a statement may be likelier after any text of its form.
+    """
     clear = [value for value, stated in zip(clause.values, values, strict=True) if stated.origin == "sources"]
-    return list(dict.fromkeys(source for words in (clause, *clear) for source in replacing(measured, words)))
+    judged = clear or [clause]
+    return list(dict.fromkeys(source for words in judged for source in replacing(measured, words)))
 
 
 def _said_by(measured: Measured, source: int, clause: Clause, values: Sequence[StatedValue]) -> list[Words]:
@@ -88,7 +92,10 @@ def _named_sentence(measured: Measured, source: int, said: Sequence[Words], *, r
         kept = [place for place in range(count) if (source, place) in alone]
         if not kept:
             return 0 if count == 1 else None
-        return max(kept, key=lambda place: float(together(alone[source, place])))
+        sums = np.array([together(alone[source, place]) for place in kept])
+        assert measured.alone is not None
+        is_clear = sums.max() >= REPLACED * float(together(measured.alone[source]))
+        return kept[int(sums.argmax())] if count == 1 or is_clear else None
     if not is_removed.any():
         return None
     sums = np.where(is_removed, together(measured.by_sentence[source]), -np.inf)

@@ -21,6 +21,7 @@ _ALLOWED = (
     "Haystack"
 )
 _LONGEST_PATH = 300
+_LONGEST_LIST = 200  # characters of the fields that an error names
 _NOT_UTF8 = "not UTF-8 text"
 _MARKS = (  # UTF-32's little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -102,6 +103,13 @@ def _read(given: Any, number: int, skipped: list[str]) -> list[Document]:
     if isinstance(given, tuple) and given and not isinstance(given[0], str):
         return _read(given[0], number, skipped)  # a document and its score, as vector stores return them
     text, title = _text_of(given), _short(_title_of(given))
+    if text is None and isinstance(given, Mapping):
+        fields = ", ".join(map(str, given))
+        raise InputError(
+            f"Document {number} has no text: none of {', '.join(_TEXTS)} is a string. "
+            + (f"It has {fields[:_LONGEST_LIST]}." if fields else "It is empty."),
+            hint="Leave it out, or pass its text as 'text'.",
+        )
     if text is None:
         raise InputError(f"Document {number} must be {_ALLOWED}. Got {type(given).__name__}.", hint=_HINT)
     if not text.strip():

@@ -82,7 +82,9 @@ def copies(measured: Measured, source: int, words: Words) -> list[int]:
     sums = np.array([float(total(rows[source, place], words)) for place in places])
     above = sums - of_any(sums)
     order = np.argsort(-sums, kind="stable")
-    found = [places[i] for i in order if above[i] >= max(CITED, REPLACED * whole)]
+    # A sentence alone may do more than its whole source; the form of any sentence then explains half of that.
+    least = max(CITED, REPLACED * max(whole, float(above.max())))
+    found = [places[i] for i in order if above[i] >= least]
     return found if len(found) > 1 else []
 
 

@@ -195,7 +195,7 @@ def _joined(text: str, words: Sequence[_Word]) -> list[tuple[int, int]]:
 
 
 def _adjoins(text: str, first: _Word, second: _Word) -> bool:
-    return first.end <= second.start and not text[first.end : second.start].strip(" .\n\t")
+    return first.end <= second.start and not text[first.end : second.start].strip(" .°\n\t")
 
 
 def _is_number(word: str) -> bool:

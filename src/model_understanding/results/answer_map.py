@@ -318,7 +318,10 @@ class AnswerMap(Drawn):
         return self.tokens.select(range(self.prompt_length, len(self.tokens)))
 
     def statement_effects(self) -> Float[np.ndarray, "statements sources"]:
-        """Return the effect of each source on each statement, summed over its tokens."""
+        """Return the effect of each source on each statement, summed over its tokens.
+
+        It is 0 for a source that was not removed by itself, which ``is_source_screened`` marks.
+        """
         rows = [self.effects[:, part.first : part.last].sum(1, dtype=np.float64) for part in self.statements]
         return np.array(rows).reshape(len(self.statements), len(self.sources))
 

@@ -275,7 +275,7 @@ def contrast_ids(
         items = [against] if isinstance(against, str) or not isinstance(against, Sequence) else against
         at = [*steps, *[steps.stop] * (len(items) - len(steps))]  # too many: refused below
         ids = [
-            vocabulary_id(tokenizer, vocabulary, item, tokens.select(range(step)))
+            vocabulary_id(tokenizer, vocabulary, item, tokens.select(range(step)), is_contrast=True)
             for item, step in zip(items, at, strict=False)
         ]
     if len(ids) != len(steps):

@@ -12,7 +12,9 @@ from model_understanding.tokens import Tokens
 VocabularyItem = str | int
 
 
-def vocabulary_id(tokenizer: Any, vocabulary: int, item: VocabularyItem, before: Tokens) -> int:
+def vocabulary_id(
+    tokenizer: Any, vocabulary: int, item: VocabularyItem, before: Tokens, *, is_contrast: bool = False
+) -> int:
     """Return the id of a token given by id or by text.
 
     Args:
@@ -20,6 +22,7 @@ def vocabulary_id(tokenizer: Any, vocabulary: int, item: VocabularyItem, before:
         vocabulary: Size of the vocabulary.
         item: An id, or the text of one token, with or without the space before it.
         before: The tokens that it follows; a text is tokenized together with theirs.
+        is_contrast: Whether it is compared with one explained token.
 
     Returns:
         The id.
@@ -53,10 +56,10 @@ def vocabulary_id(tokenizer: Any, vocabulary: int, item: VocabularyItem, before:
             f"{item!r} is not in this tokenizer's vocabulary.",
             hint="Pass a text that is in the vocabulary, or an id.",
         )
+    longer = "" if is_contrast else "; explain a longer text with target='continuation'"
     raise InputError(
         f"{item!r} is {len(exact)} tokens in this tokenizer, not one.",
-        hint="Pass the text of one token, with its leading space, or an id; "
-        "explain a longer text with target='continuation'.",
+        hint=f"Pass the text of one token, with its leading space, or an id{longer}.",
     )
 
 

@@ -427,7 +427,8 @@ def removed_words(answer_map: AnswerMap) -> Iterator[str]:
         yield (
             f"{sources - grouped:,} of {sources:,} sources were removed one by one, the {grouped:,} others "
             f"in groups. Each group has an effect of less than {CITED / 2:g} nats on every statement and "
-            "value; an equal share of it is the estimate of each of its sources."
+            "value; effects of sources in one group may cancel each other. The estimate of each source is an "
+            "equal share of its group's effect."
         )
     listed = answer_map.sources
     is_text = [not each.is_title(place) for each in listed for place in range(len(each.sentences))]
