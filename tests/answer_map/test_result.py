@@ -18,6 +18,7 @@ from model_understanding.results.answer_map import (
 )
 from model_understanding.show.terminal.answer_map import print_answer_map
 from model_understanding.show.views.answer_map import (
+    REPLACING,
     answer_map_view,
     compared_words,
     headline,
@@ -270,6 +271,13 @@ def test_a_span_is_judged_as_a_whole():
     rule, *_ = rules(dataclasses.replace(span, statements=(first,)))
     assert rule.startswith("The text is judged as a whole")
     assert rules(span)[0].startswith("A statement is judged on its numbers and names")
+
+
+def test_how_sources_that_replace_each_other_are_judged_is_said_where_some_do():
+    answers = made(("sources",))
+    alone = dataclasses.replace(answers.statements[0], is_redundant=True)
+    assert REPLACING not in rules(answers)
+    assert rules(dataclasses.replace(answers, statements=(alone,)))[1] == REPLACING
 
 
 def test_of_many_sources_those_in_the_table_are_named():

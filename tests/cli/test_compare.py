@@ -60,6 +60,24 @@ def test_the_whole_of_what_is_printed(command: Callable, saved: tuple[str, str])
     assert "\n".join(line.rstrip() for line in outcome.out.splitlines()) + "\n" == EXPECTED
 
 
+@pytest.mark.parametrize(
+    ("second", "sentence"),
+    [(0.9004, "stays at 90.0 %."), (0.901, "hardly changes, from 90.0 % to 90.1 %.")],
+)
+def test_a_small_change_is_said_as_the_numbers_above_it_show_it(
+    command: Callable, tmp_path: Path, second: float, sentence: str
+) -> None:
+    text = words("a good film here")
+    sides = (([1, 5, 2, 2], 0.9), ([1, 3, 2, 2], second))
+    paths = [
+        str(classification(text, attribution(text, scores), positive=share).save(tmp_path / f"{share}.json"))
+        for scores, share in sides
+    ]
+    assert f"The probability of positive {sentence} Largest changes: " in " ".join(
+        command("compare", *paths).out.split()
+    )
+
+
 def test_json_is_the_comparison_alone(command: Callable, saved: tuple[str, str]) -> None:
     outcome = command("compare", *saved, "--json")
     assert (outcome.code, outcome.err, outcome.out.count("\n")) == (0, "", 1)

@@ -58,6 +58,15 @@ def test_an_unknown_method_is_told_before_anything_is_loaded(command, methods):
     assert "hint: " in outcome.err
 
 
+def test_one_text_of_a_file_has_no_interval(command, tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_text(f"{TEXT}\nGood.\n", encoding="utf-8")
+    outcome = command("evaluate", "demo:sentiment", "--file", str(file), "--methods", "leave_one_out")
+    rows = [line.split() for line in outcome.out.splitlines() if " 1  " in line]
+    assert rows
+    assert all("to" not in row and "–" in row for row in rows)
+
+
 def test_a_file_gives_shares_and_means_with_intervals(command, tmp_path):
     file = tmp_path / "texts.txt"
     file.write_text(

@@ -67,3 +67,12 @@ def test_an_interval_covers_the_mean_as_often_as_it_says():
     generator = np.random.default_rng(1)
     intervals = [mean_interval(generator.normal(size=40))[1:] for _ in range(200)]
     assert 0.88 <= np.mean([low <= 0 <= high for low, high in intervals]) <= 0.99
+
+
+def test_one_text_has_a_mean_without_an_interval():
+    (found,) = summarize([assessed("saliency", "weak", 1.0), assessed("saliency", "not evaluated")])
+    for mean in found.means:
+        assert (mean.texts, mean.low, mean.high) == (1, None, None)
+        assert (mean.advantage_low, mean.advantage_high) == (None, None)
+    assert found.means[0].mean == found.means[0].advantage == 1.0
+    assert AssessmentSummary.from_json(found.to_json()) == found

@@ -1,4 +1,4 @@
-"""``demo``: explains a sentence and a prompt with the two demo models and saves figures and pages."""
+"""``demo``: explains a sentence and a prompt, each with a demo model, and saves figures and pages."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -24,7 +24,7 @@ def demo(
         Path, typer.Option(metavar="FOLDER", help="Folder for figures, HTML pages and JSON files.")
     ] = Path("demo-output"),
 ) -> None:
-    """Explain a sentence and a prompt with the two demo models.
+    """Explain a sentence with the demo classifier, and a prompt with the demo language model.
 
     The classifier is part of this package. The language model (93 MB) is downloaded on first use and cached.
     """

@@ -73,11 +73,13 @@ def sources(
 ) -> None:
     """Show which documents each statement of an answer comes from, and which rest on none of them.
 
-    Hides each document, and each sentence of the strongest ones, and measures how much the log-probability of
-    the answer drops. A statement comes from a document whose effect on its numbers or names is at least 2.5
-    nats above that of as much other text, and rests on nothing below 1 nat. That it comes from a document
-    does not mean that the document supports it; what rests on nothing may be true. For language models that
-    generate text.
+    Hides each document (of more than 40, most in groups), then each sentence of the two that matter most to a
+    statement (of more than 100, those with the largest estimates; the others in groups), and measures how
+    much the log-probability of the answer drops. A statement comes from a document whose effect on its
+    numbers or names is at least 2.5 nats above that of as much other text (1 nat: 2.7 times less likely), or,
+    where documents replace each other, if it explains them as the only document. It rests on nothing below 1
+    nat. That it comes from a document does not mean that the document supports it; what rests on nothing may
+    be true. For language models that generate text.
     """
     paths = tuple(out or ())
     check_files(paths, AnswerMap.SUFFIXES)

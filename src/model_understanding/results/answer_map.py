@@ -148,10 +148,10 @@ class Statement(JsonResult):
         last: The token after its last one.
         log_prob: Its log-probability, with everything in the prompt.
         origin: Where it comes from, judged on its values, the best of which counts: ``sources``: one has an
-            effect of at least 2.5 nats above its control; ``answer``: what earlier statements say has, their
-            form alone does not count; ``nothing``: the effect is less than 1 nat above the control;
-            ``unclear``: between both, or all sources together have an effect and it is not known which;
-            ``question``: it has no values.
+            effect of at least 2.5 nats above its control, or, where sources replace each other, with one
+            source alone; ``answer``: what earlier statements say has, their form alone does not count;
+            ``nothing``: the effect is less than 1 nat above the control; ``unclear``: between both, or all
+            sources together have an effect and it is not known which; ``question``: it has no values.
         sources: The sources that it is attributed to, the strongest first: those of its values, and those
             without which its log-probability drops by at least 1 nat.
         values: The words that this is judged on.

@@ -23,7 +23,7 @@ class MetricMean(JsonResult):
         replacement: What replaced the removed tokens.
         texts: Number of texts.
         mean: The mean value.
-        low: Lower end of the interval.
+        low: Lower end of the interval; ``None`` for one text, which says nothing of others.
         high: Upper end of the interval.
         advantage: Mean z-score against random removal orders or permuted scores, for metrics that have one.
         advantage_low: Lower end of its interval.
@@ -35,8 +35,8 @@ class MetricMean(JsonResult):
     replacement: str
     texts: int
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     advantage: float | None = None
     advantage_low: float | None = None
     advantage_high: float | None = None
@@ -125,9 +125,9 @@ def _means(assessments: Sequence[Assessment]) -> tuple[MetricMean, ...]:
     for condition in dict.fromkeys(map(_condition, evaluations)):
         alike = [evaluation for evaluation in evaluations if _condition(evaluation) == condition]
         metric, quantity, replacement = condition
-        mean, low, high = mean_interval(np.array([evaluation.value for evaluation in alike]))
+        mean, low, high = _mean_and_interval([evaluation.value for evaluation in alike])
         z_scores = [evaluation.advantage for evaluation in alike if evaluation.advantage is not None]
-        z_score, z_low, z_high = mean_interval(np.array(z_scores)) if z_scores else (None, None, None)
+        z_score, z_low, z_high = _mean_and_interval(z_scores) if z_scores else (None, None, None)
         means.append(
             MetricMean(
                 metric=metric,
@@ -143,6 +143,12 @@ def _means(assessments: Sequence[Assessment]) -> tuple[MetricMean, ...]:
             )
         )
     return tuple(means)
+
+
+def _mean_and_interval(values: Sequence[float | None]) -> tuple[float, float | None, float | None]:
+    """Return the mean of values and its interval, which one value does not have."""
+    mean, low, high = mean_interval(np.array(values, dtype=float))
+    return (mean, low, high) if len(values) > 1 else (mean, None, None)
 
 
 def _condition(evaluation: Evaluation) -> tuple[str, str, str]:

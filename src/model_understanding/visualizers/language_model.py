@@ -1234,12 +1234,14 @@ class GenerativeModelVisualizer(Visualizer):
     ) -> AnswerMap:
         """Return which documents each statement of an answer comes from, and which rest on none of them.
 
-        Each document, and each sentence of the strongest ones, is hidden from what follows the documents: how
-        much does the log-probability of the answer's words drop? One forward pass reads the prompt; only what
-        follows the documents runs again. In models that cannot hide a part of a prompt, which is measured, it
-        is deleted. A statement comes from a document whose effect on its numbers or names is at least 2.5
-        nats above that of as much other text, and rests on nothing below 1 nat. That it comes from a document
-        does not mean that the document supports it; what rests on nothing may be true.
+        Each document is hidden from what follows the documents (of more than 40, most in groups), then each
+        sentence of the two that matter most to a statement (of more than 100, those with the largest
+        estimates; the others in groups): how much does the log-probability of the answer's words drop? One
+        forward pass reads the prompt; only what follows the documents runs again. In models that cannot hide
+        a part of a prompt, which is measured, it is deleted. A statement comes from a document whose effect
+        on its numbers or names is at least 2.5 nats above that of as much other text, or, where documents
+        replace each other, if it explains them as the only document. It rests on nothing below 1 nat. That it
+        comes from a document does not mean that the document supports it; what rests on nothing may be true.
 
         Args:
             prompt: A text with the documents in it, or token ids; in place of a question or messages. Without

@@ -1,4 +1,4 @@
-"""Words with which the model gives an answer more often than it is right: a correlation, no cause.
+"""Words with which the model gives an answer more often than it is right: a correlation, not a cause.
 
 Of the rows with a word, some are wrongly given the answer, and some are wrongly given another one. If the
 word made no difference, one would be as frequent as the other (McNemar's exact test). A model that is sure

@@ -14,6 +14,7 @@ from model_understanding.results import (
     Evaluation,
     Failure,
     HeadScores,
+    MetricMean,
     ModelDiff,
     Prediction,
     PseudoLikelihood,
@@ -175,6 +176,12 @@ def _tested(evaluations: Sequence[Evaluation]) -> tuple[Table, ...]:
     return (Table(columns=columns, rows=_once(rows)),) if rows else ()
 
 
+def _interval(mean: MetricMean) -> str:
+    if mean.low is None or mean.high is None:
+        return "–"
+    return f"{format_number(mean.low)} to {format_number(mean.high)}"
+
+
 def _of_assessments(summary: AssessmentSummary) -> Card:
     verdicts = tuple(
         Row(
@@ -189,7 +196,7 @@ def _of_assessments(summary: AssessmentSummary) -> Card:
                 question_of(mean.metric),
                 _joined(mean.quantity, mean.replacement),
                 format_number(mean.mean),
-                f"{format_number(mean.low)} to {format_number(mean.high)}",
+                _interval(mean),
             )
         )
         for mean in summary.means

@@ -146,7 +146,7 @@ def _print_words(summary: DatasetSummary, console: Console) -> None:
         if summary.signed
         else "1 is an average word of the same row. An important word may support the answer or oppose it."
     )
-    _say(f"Mean score of a word in rows with this answer: a correlation, no cause. {meaning}", console)
+    _say(f"Mean score of a word in rows with this answer: a correlation, not a cause. {meaning}", console)
     if not summary.signed:
         _say(SIGN_HINT, console)
     answers = sorted((answer for answer in summary.answers if answer.rows), key=lambda each: -each.rows)

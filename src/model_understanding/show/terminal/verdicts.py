@@ -131,7 +131,11 @@ def print_summaries(
         if index:
             console.print()
         is_of_targets = texts is not None and summary.texts != texts
-        counted = f"{summary.texts} targets in {texts} texts" if is_of_targets else f"{summary.texts} texts"
+        counted = (
+            f"{summary.texts} targets in {texts} texts"
+            if is_of_targets
+            else f"{summary.texts} text{'' if summary.texts == 1 else 's'}"
+        )
         headline = Text.assemble((printable(summary.method), "bold"), f"  {counted}")
         for verdict, count in zip(VERDICTS, summary.verdicts, strict=True):
             if count:

@@ -21,6 +21,10 @@ VERDICTS = (
     f"an effect of at least {CLEAR:g} nats: it repeats that statement. Else, {CITED:g} to {CLEAR:g} nats "
     "above, or if only all sources together have an effect: unclear. Else it rests on nothing in the sources."
 )
+REPLACING = (
+    "Where sources replace each other, the effect of a source as the only one counts too; of three or more "
+    "sources, how far it is above the smallest such effect."
+)
 OWN_KNOWLEDGE = (
     "What rests on nothing in the sources may still be true: a model also says what it knows by itself."
 )
@@ -401,6 +405,7 @@ def rules(answer_map: AnswerMap) -> tuple[str, ...]:
     """Return how statements are judged, in sentences."""
     return (
         f"{_judged_on(answer_map)} above that of as much other text of the sources.",
+        *([REPLACING] if any(each.is_redundant for each in answer_map.statements) else []),
         VERDICTS,
         OWN_KNOWLEDGE,
     )

@@ -357,7 +357,9 @@ def _lead(part: AttributionComparison, row: int, comparison: Comparison, name: s
         first, second = map(format_percent, shares)
         change = shares[1] - shares[0]
         if abs(change) < _SMALL_CHANGE:
-            return f"The probability of {name} stays at {second}. {_LARGEST}", 0.0
+            if first == second:
+                return f"The probability of {name} stays at {second}. {_LARGEST}", 0.0
+            return f"The probability of {name} hardly changes, from {first} to {second}. {_LARGEST}", 0.0
         words = f"The probability of {name} {_verb(change)} from {first} to {second}, mostly because "
         return words, change
     if part.measure == "score" and target.quantity in QUANTITY_NAMES and not sides:
