@@ -25,6 +25,16 @@ from model_understanding.sentences import sentence_ends
         ["E. coli is small. ", "it is green. ", "and old."],
         ["彼は生まれた。", "東京に住む。"],
         ["1. It is long. ", "2. It is deep."],
+        ["यह पुल पुराना है। ", "यह लंबा है॥ ", '"हाँ।" ', "वह आया।"],
+        ["یہ پل پرانا ہے۔ ", "یہ لمبا ہے۔"],
+        ["ይህ ድልድይ ነው። ", "ረጅም ነው።"],
+        ["ဒါက တံတား၊ ဖြစ်တယ်။ ", "ရှည်တယ်။"],
+        ["Սա կամուրջ է։ ", "Երկար է։"],
+        ["彼は「行く。」", "と言った。", "本当？！", "３．５です。", "次。"],
+        ["Pens, paper, etc. are there (mats, etc.) and more. ", "It opens at 9 a.m. 7 days a week. "],
+        ["From 5p.m. on it is closed, etc. ", "It opens at 6 p.m. ", "The end."],
+        ["Wait... what? ", "Well… yes. ", "He left... ", "Then she came. ", "it is old... ", "12 came."],
+        ["He said “Well...” and left. ", "She has a Ph.D. in law."],
         ["(It said “yes.”) ", "Then it left…  ", "Done."],
     ],
 )
@@ -32,3 +42,8 @@ def test_sentences_end_where_they_do_and_not_at_initials_or_abbreviations(senten
     text, ends = "".join(sentences), sentence_ends("".join(sentences))
     borders = [0, *(end for end in ends if end < len(text)), len(text)]
     assert [text[a:b] for a, b in pairwise(borders)] == sentences
+
+
+@pytest.mark.parametrize("mark", ['"', ")", "」", "。", '."', "。)", "...", ". "])
+def test_runs_of_marks_are_read_in_a_time_that_grows_with_their_length(mark):
+    assert len(sentence_ends(mark * 50_000)) <= 50_000

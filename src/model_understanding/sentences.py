@@ -2,9 +2,17 @@
 
 import regex
 
+from model_understanding.line_breaks.lines import SENTENCE_END
 from model_understanding.line_breaks.wrapped import unwrapped
 
-_END = regex.compile(r"(?<=[.!?…][\"'”’)\]]*)\s+|(?<=[。！？؟])\s*|\n+")
+# A run of closing marks is short: without a bound, each mark of a long one would be read from the first on.
+_CLOSED = r"[\"'\p{Pe}\p{Pf}]{0,8}"
+# What ends a sentence without a blank after it: 。 and the marks of Hindi, Urdu, Amharic, Burmese, Armenian …
+_OWN_END, _OWN_CLOSER = rf"(?:(?![.!?]){SENTENCE_END})", r"(?:[\p{Pe}\p{Pf}]|[\"'](?=\s|$))"
+_END = regex.compile(
+    rf"(?<=[.!?…]{_CLOSED})\s+|(?<={_OWN_END}{_OWN_CLOSER}{{0,8}})(?!{_OWN_CLOSER}|{_OWN_END})\s*|\n+"
+)
+_BEFORE_SENTENCE = regex.compile(rf"{SENTENCE_END}|[…:\n]")
 _AROUND = 16  # characters that tell an abbreviation
 _LONGEST_MARK = 80  # characters of the mark of an item, with what surrounds it
 # “J. W. Tukey”, “M.C.K. Tweedie”, “the U.S. Navy”; “Dr. Weber”, “e.g. this”.
@@ -19,6 +27,10 @@ _LETTERED = regex.compile(
     r"|group|hall|hepatitis|item|level|line|method|model|module|option|panel|part|phase|plan|platform|point|product"
     r"|room|row|section|series|sheet|site|step|study|system|table|team|test|tier|tower|track|trial|type|unit|variant"
     r"|version|vitamin|ward|wing|zone)\s+\p{Lu}\.$"
+)
+# Before a letter in lower case these end no sentence, and the first ones before a digit: “from 5 p.m. on”.
+_OPEN = regex.compile(
+    rf"(?:^|[\s\d(\[“\"‘'])(?:etc|usw|[aApP]\.\s?[mM]|Ph\.\s?D)\.{_CLOSED}$|(?P<ellipsis>\.\.\.|…){_CLOSED}$"
 )
 _NUMBER = regex.compile(r"(?:^|[\s(\[])(?:[Nn]o|[Nn]os|Ch|p)\.$")  # before a number only
 _ITEM = regex.compile(r"^\W*(?:\d+|[A-Za-z])[.)]\s*$|^[-*•·]\s*$")
@@ -72,11 +84,26 @@ def is_abbreviated(before: str, after: str) -> bool:
     before, after = before[-_AROUND:].rstrip(), after[:_AROUND].lstrip()
     if _NUMBER.search(before):
         return after[:1].isdigit()
+    found = _OPEN.search(before)
+    if found and (after[:1].islower() or (after[:1].isdigit() and not found["ellipsis"])):
+        return True
     if _LETTERED.search(before):
         return False
     if _INITIALS.search(before):
         return after[:1].isalpha() and not _BEGINS.match(after)
     return bool(_ABBREVIATION.search(before)) and not _BEGINS.match(after)
+
+
+def begins_sentence(before: str) -> bool:
+    """Return whether a text ends with the end of a sentence, a colon or a line, so that a sentence begins.
+
+    Args:
+        before: The text, without blanks and opening marks at its end.
+
+    >>> begins_sentence("It rains."), begins_sentence("In")
+    (True, False)
+    """
+    return not before or _BEFORE_SENTENCE.match(before[-1]) is not None
 
 
 def is_item(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from model_understanding.answer_map.function_words import says_nothing, spoken_in
 from model_understanding.line_breaks.wrapped import unwrapped
-from model_understanding.sentences import is_abbreviated, is_item, sentence_ends
+from model_understanding.sentences import begins_sentence, is_abbreviated, is_item, sentence_ends
 from model_understanding.tokens import Tokens
 
 # Where a clause ends within a sentence.
@@ -210,7 +210,7 @@ def _begins_sentence(text: str, start: int) -> bool:
     before = text[:start].rstrip(" \t\"'“”‘’([*_-")
     if is_abbreviated(before, text[start:]):
         return False
-    return not before or before[-1] in ".!?…:。！？؟\n" or is_item(before.rsplit("\n", 1)[-1])
+    return begins_sentence(before) or is_item(before.rsplit("\n", 1)[-1])
 
 
 def _numbers_item(text: str, start: int, end: int) -> bool:

@@ -7,6 +7,9 @@ import regex
 
 Case = Literal["lower", "upper", ""]
 
+SENTENCE_END = r"(?:(?![․．၊])\p{STerm})"
+"""What ends a sentence in any script; three of these marks are within sentences and numbers, too."""
+
 _LONGEST = 1000  # characters of a line that can be a wrapped one
 
 # What stands without blanks, and what takes two columns.
@@ -36,7 +39,7 @@ _STANDS = regex.compile(
 )
 _COLUMNS = regex.compile(r"\S {5,}\S|\S {3,}\S.* {3,}\S")
 _ENDS_CODE = regex.compile(r"[{}]$|\w\([^()]*\)[:;]$")
-_ENDS_SENTENCE = regex.compile(r"[.!?…:;。！？：；؟।][\p{Pe}\p{Pf}\"'*_`]*(?:</?[\w|]+>)?$")
+_ENDS_SENTENCE = regex.compile(rf"(?:{SENTENCE_END}|[…:;：；])[\p{{Pe}}\p{{Pf}}\"'*_`]*(?:</?[\w|]+>)?$")
 _OPENING = regex.compile(
     r"(?:<[\w|]+>)?[\p{Ps}\p{Pi}\"'*_<&]*(?:(?P<lower>\p{Ll})|(?P<upper>\p{Lu})(?![\p{Lu}\p{N}]))"
 )
