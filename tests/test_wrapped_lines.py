@@ -100,6 +100,16 @@ def test_quotations_and_comments_go_on_behind_their_marks(mark):
     assert sorted(breaks) == expected
 
 
+@pytest.mark.parametrize("mark", ["", "> ", "> > ", "# ", "// ", "-- ", " * ", "    "])
+def test_joined_lines_are_shown_without_the_marks_of_a_quotation_or_a_comment(mark):
+    text = textwrap.indent(textwrap.fill(PARAGRAPHS[1], 66), mark)
+    text = f"/*\n{text}\n */" if mark == " * " else text
+    breaks, borders = wrapped_breaks(text), [0, *sentence_ends(text), len(text)]
+    shown = [joined_lines(text, start, end, breaks).strip() for start, end in pairwise(borders)]
+    inner = [each for each in shown if each not in ("", "/*", "*/")]
+    assert inner == re.split(r"(?<=\.) ", f"{mark.strip()} {PARAGRAPHS[1]}".strip())
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "LICENSE", "examples/README.md"])
 def test_documents_of_this_project_are_cut_into_sentences(name):
     text = (ROOT / name).read_text(encoding="utf-8")

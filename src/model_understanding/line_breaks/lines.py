@@ -144,6 +144,15 @@ def _beginning(shown: str, *, is_starred: bool) -> tuple[int, str]:
     return begin, "".join(shown[:begin].split())
 
 
+def text_of_wrapped(line: str) -> str:
+    """Return what a line that goes on with another one says, without the mark of its quotation or comment.
+
+    Args:
+        line: The line; no item begins with it, so that a star before it is a comment's.
+    """
+    return line[_beginning(line, is_starred=line.lstrip().startswith(("* ", "*\t")))[0] :]
+
+
 def _may_be_mark(beginning: str) -> bool:
     return not beginning[:1].isalpha() or "." in beginning or ")" in beginning
 

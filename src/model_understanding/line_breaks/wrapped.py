@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import regex
 
-from model_understanding.line_breaks.lines import Line
+from model_understanding.line_breaks.lines import Line, text_of_wrapped
 from model_understanding.line_breaks.paragraphs import NARROWEST, Paragraph, paragraphs_of
 
 _WIDEST = 200  # columns of wrapped text
@@ -70,21 +70,33 @@ def unwrapped(text: str) -> str:
 def joined_lines(text: str, start: int, end: int, breaks: Collection[int]) -> str:
     """Return a part of a text with its wrapped lines joined: by a blank, except in scripts without blanks.
 
+    The marks of a quotation or a comment before the joined lines are left out.
+
     Args:
         text: The text.
         start: Where the part begins.
         end: Where it ends.
         breaks: The places of the text's line breaks that only wrap a line.
     """
+    before = text.rfind("\n", 0, start)
+    is_joined = before in breaks and not text[before + 1 : start].strip()
+    parts, begun = [], min(max(start, _beginning(text, before)), end) if is_joined else start
+    for match in _BREAK.finditer(text, begun, end):
+        place = match.start() + match[0].index("\n")
+        if place in breaks and match.start() > begun:
+            last = text[match.start() - 1]
+            parts.append(text[begun : match.start()])
+            begun = min(_beginning(text, place), end)
+            if not all(_UNSPACED.match(each) or each in _PUNCTUATION for each in (last, text[begun])):
+                parts.append(" ")
+    return "".join([*parts, text[begun:end]])
 
-    def joint(match: re.Match[str]) -> str:
-        place = start + match.start() + match[0].index("\n")
-        if place not in breaks:
-            return match[0]
-        before, after = text[start + match.start() - 1], text[start + match.end()]
-        return "" if all(_UNSPACED.match(each) or each in _PUNCTUATION for each in (before, after)) else " "
 
-    return _BREAK.sub(joint, text[start:end])
+def _beginning(text: str, place: int) -> int:
+    """Return where the text of the line after a wrapped one's line break begins."""
+    end = text.find("\n", place + 1)
+    line = text[place + 1 : len(text) if end < 0 else end]
+    return place + 1 + len(line) - len(text_of_wrapped(line))
 
 
 class _Width(NamedTuple):
