@@ -58,8 +58,8 @@ def evaluate(
 ) -> None:
     """Evaluate how faithful explanations are to the model.
 
-    Explains the model's own answer; of a language model the whole continuation. Then removes tokens in
-    the order of their scores and in random orders, and compares the effects. Prints a verdict (supported,
+    Explains the model's own answer; of a language model the whole continuation. Then removes tokens, and
+    tests whether the scores predict the effects better than permuted scores do. Prints a verdict (supported,
     weak, not supported or not evaluated) with its reasons; for several texts, the share of each verdict and
     the mean of each metric. --json also prints the evaluation of each text. A text that fails is skipped,
     named and counted, and the exit code is 3.
