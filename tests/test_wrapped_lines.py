@@ -246,6 +246,13 @@ def test_short_lines_above_a_paragraph_are_no_lines_of_it():
     ]
 
 
+@pytest.mark.parametrize("salutation", ["Hi Bob,", "Dear Ms. Weber,", "Sehr geehrter Herr Müller,"])
+@pytest.mark.parametrize("paragraph", PARAGRAPHS)
+def test_a_salutation_above_a_paragraph_in_lower_case_is_no_line_of_it(salutation, paragraph):
+    alone = textwrap.fill(paragraph[0].lower() + paragraph[1:], 72)
+    assert sentences(f"{salutation}\n{alone}")[-len(sentences(alone)) :] == sentences(alone)
+
+
 def test_what_begins_and_ends_beside_wrapped_lines():
     body = textwrap.fill(PARAGRAPHS[0], 66)
     text = f"# Bridges\n{body}\n- an item\n| a | b |\nNote: {body}\n\nA line by itself  \n{body}\n---\nend"

@@ -10,6 +10,7 @@ from model_understanding.line_breaks.lines import Line, read_line
 NARROWEST = 44
 """Columns of the narrowest wrapped text; subtitles have up to 42."""
 
+_SALUTATION = 30  # columns of the longest one
 _FENCE = regex.compile(r"[ \t>]*(`{3,}|~{3,})([^`]*)$")
 
 
@@ -90,5 +91,6 @@ def _continues(lines: list[Line], line: Line) -> bool:
     if len(lines) > 1 and line.indent != last.indent:
         return False
     has_room = last.width + line.first < (line.width if len(lines) == 1 else min(line.width, NARROWEST))
-    # A heading, or the term that an indented text explains, is no line of the paragraph.
-    return not has_room or (line.begins == "lower" and line.indent <= last.indent)
+    # A heading, a salutation, or the term that an indented text explains is no line of the paragraph.
+    salutes = len(lines) == 1 and last.width <= _SALUTATION and last.text.rstrip().endswith(",")
+    return not has_room or (line.begins == "lower" and line.indent <= last.indent and not salutes)
