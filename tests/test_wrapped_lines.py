@@ -253,6 +253,13 @@ def test_a_salutation_above_a_paragraph_in_lower_case_is_no_line_of_it(salutatio
     assert sentences(f"{salutation}\n{alone}")[-len(sentences(alone)) :] == sentences(alone)
 
 
+@pytest.mark.parametrize("paragraph", PARAGRAPHS)
+@pytest.mark.parametrize("width", [50, 66, 72, 100])
+def test_a_field_below_a_paragraph_is_no_line_of_it(paragraph, width):
+    text = f"{textwrap.fill(paragraph, width)}\nQuestion: When was the bridge built?"
+    assert sentences(text) == [*sentences(paragraph), "Question:Whenwasthebridgebuilt?"]
+
+
 def test_what_begins_and_ends_beside_wrapped_lines():
     body = textwrap.fill(PARAGRAPHS[0], 66)
     text = f"# Bridges\n{body}\n- an item\n| a | b |\nNote: {body}\n\nA line by itself  \n{body}\n---\nend"

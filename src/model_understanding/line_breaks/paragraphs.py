@@ -31,8 +31,8 @@ def paragraphs_of(text: str) -> Iterator[Paragraph]:
     """Yield the paragraphs of a text that have several lines.
 
     Paragraphs end at blank lines, where the indentation or the mark of a quotation or a comment changes, and
-    before items, headings, rules, rows of tables, tags, and fields after fields. Lines of code between fences
-    are in none.
+    before items, headings, rules, rows of tables, tags, and fields after fields or sentences. Lines of code
+    between fences are in none.
 
     Args:
         text: Any text.
@@ -85,7 +85,7 @@ def _paragraph(lines: list[Line]) -> Paragraph:
 def _continues(lines: list[Line], line: Line) -> bool:
     """Return whether a line can belong to the paragraph of the lines before it."""
     first, last = lines[0], lines[-1]
-    begins = line.mark or (line.opens and first.opens)
+    begins = line.mark or (line.opens and (first.opens or last.ends_sentence))
     if begins or line.prefix != first.prefix or last.breaks:
         return False
     if len(lines) > 1 and line.indent != last.indent:
