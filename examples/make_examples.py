@@ -21,7 +21,8 @@ PAIR = (
     "Forgot your login? Here is how to recover access to your account.",
 )
 FILES = [FOLDER.parent / "LICENSE", FOLDER.parent / "NOTICE"]
-QUESTION = "What is the license of SmolLM2, and what is the copyright year?"
+QUESTION = "What is the license of SmolLM2?"
+ANSWER = "The license of SmolLM2 is the MIT License."  # how its own answer begins
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
     report = generative.analyze(PROMPT, max_new_tokens=STEPS, alternatives=3, show=False)
     report.save(FOLDER / "smollm2.html")
 
-    answers = generative.map_answer(question=QUESTION, documents=FILES)
+    answers = generative.map_answer(question=QUESTION, documents=FILES, answer=ANSWER)
     answers.save(FOLDER / "sources.html")
 
     SimilarityVisualizer("demo:minilm").analyze(PAIR, show=False).save(FOLDER / "minilm.html")

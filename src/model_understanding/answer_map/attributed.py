@@ -94,7 +94,7 @@ def _named_sentence(measured: Measured, source: int, said: Sequence[Words], *, r
             return 0 if count == 1 else None
         sums = np.array([together(alone[source, place]) for place in kept])
         assert measured.alone is not None
-        is_clear = sums.max() >= REPLACED * float(together(measured.alone[source]))
+        is_clear = sums.max() >= min(CITED, REPLACED * float(together(measured.alone[source])))
         return kept[int(sums.argmax())] if count == 1 or is_clear else None
     if not is_removed.any():
         return None
