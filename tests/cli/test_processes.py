@@ -76,6 +76,19 @@ sys.exit(run(["explain", "demo:sentiment", "-"]))
     assert (started.returncode, out, err) == (130, b"", b"")
 
 
+def test_ctrl_c_that_python_wraps_ends_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from model_understanding.cli import application, main
+
+    def interrupted(**_: object) -> None:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr(application, "application", interrupted)
+    assert main.run(["--help"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_while_python_still_imports_ends_quietly() -> None:
     # Sent from within the first import of a command, as a process that is slow to start gets it.

@@ -44,7 +44,8 @@ def run(arguments: Sequence[str]) -> int:
             _output_closed()
         return code
     except Exception as error:
-        return report_failure(error)
+        # Python 3.11 wraps what is raised while a class of an imported module is made.
+        return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else report_failure(error)
 
 
 def _output_closed() -> int:
