@@ -173,11 +173,7 @@ def _is_wrapped(paragraph: Paragraph, found: _Evidence) -> bool:
     if _begins_sentence(paragraph.lines) and found.filled >= _TELLING:
         if is_exact:
             return found.lower > 0 and 2 * found.goes_on >= found.begins
-        if (
-            found.against <= found.filled // 8
-            and found.ended <= found.filled
-            and found.goes_on > found.begins
-        ):
+        if _is_mostly_filled(found) and found.goes_on > found.begins:
             return True
     return is_exact and _goes_on(paragraph, found)
 
